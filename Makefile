@@ -1,0 +1,40 @@
+# make lab opens the series in JupyterLab, make test tests it; both set everything up first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: lab test notebooks model bench clean
+
+lab: .venv/ready
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks/01_cnn_basics.ipynb
+
+test: .venv/ready-to-test
+	$(BIN)/python -m pytest
+
+notebooks: .venv/ready-to-test          ## execute all notebooks in place
+	$(BIN)/python tests/run_notebooks.py notebooks/*.ipynb
+
+model: .venv/ready                      ## train the shipped weights again
+	$(BIN)/python -m helpers.recipe
+
+bench: .venv/ready-to-bench             ## speed and quality, as ratios
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; found $$($(PYTHON) --version). Try: make PYTHON=python3.12 lab"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/ready: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/ready-to-test: .venv/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+.venv/ready-to-bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch $@

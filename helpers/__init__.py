@@ -1,0 +1,39 @@
+"""Seeing what a convolutional network has learned: the code behind the notebooks.
+
+One sentence holds it together: an objective gives one number per image, one engine climbs it, and
+everything else makes a start image or shows a result.
+
+images        arithmetic on image arrays: standardize, resize, gray, contrast
+data          digits and photographs as arrays
+models        build, train, save and load the CNN; its weights and receptive fields
+activations   read what a layer says about images
+objectives    what an ascent should make large
+fluctuations  random start images with structure on several length scales
+ascent        the engine: batched gradient ascent on the sphere of standardized images
+oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
+recipe        how the shipped weights were trained
+figures       arrays in, matplotlib Figure out
+
+Images are float32 arrays of shape (n, height, width, channels): in *model space* each has mean 0 and
+deviation 1, in *pixel space* its values lie in 0..1.
+"""
+
+import os
+import sys
+
+
+def _import_tensorflow_quietly():
+    """TensorFlow greets on the error stream with facts about its build; in a notebook that looks like a fault."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal), os.close(nowhere)
+
+
+if "tensorflow" not in sys.modules:
+    _import_tensorflow_quietly()

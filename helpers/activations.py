@@ -1,0 +1,130 @@
+"""Read what a layer of a Keras model says about images. Knows nothing of ascents, files or figures.
+
+An *extractor* is a `keras.Model` from images to one layer's output. It shares the weights of the reader's
+model, which is never changed: not its activations, not its graph.
+"""
+
+import weakref
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+NON_LINEARITIES = tuple(
+    getattr(keras.layers, name) for name in ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
+)
+_extractors = weakref.WeakKeyDictionary()  # the same model and layer give the same extractor: one compilation
+
+
+def feature_extractor(model, layer):
+    """Return a model from images to the activations of `layer`, `(n, height, width, maps)` or `(n, units)`.
+
+    These are the values *after* the non-linearity, whether it is fused into the layer or is a layer of its own
+    that follows, with or without batch normalization in between. Asking twice gives the same extractor. Raises
+    ValueError for an unknown layer, naming those that exist. Introduced in notebook 03.
+    """
+    return _extractor(model, layer, _after)
+
+
+def pre_activation_extractor(model, layer):
+    """Return a model from images to the pre-activations of `layer`: its values before the non-linearity.
+
+    Where a ReLU is silent its gradient is zero as well; the pre-activation still knows which way is up
+    (notebook 04). For the Output layer these are the logits. A layer without a non-linearity gives the same
+    as with `feature_extractor`.
+    """
+    return _extractor(model, layer, _before)
+
+
+def mean_activations(features, images, batch_size=256):
+    """Return how strongly each map answers to each image, `(n, maps)`: its mean over all positions.
+
+    `features` is an extractor; for a dense layer the values are the units themselves. Works in batches, so
+    60,000 images do not fill the memory.
+    """
+    means = []
+    for first in range(0, len(images), batch_size):
+        batch = np.asarray(images[first : first + batch_size], np.float32)
+        activations = np.asarray(_forward(features, batch))
+        means.append(activations.mean(axis=tuple(range(1, activations.ndim - 1))))
+    return np.concatenate(means)
+
+
+def conv_layers(model):
+    """Return the names of the model's two-dimensional convolutional layers, first to last."""
+    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
+@tf.function(reduce_retracing=True)
+def _forward(features, images):
+    return features(images, training=False)
+
+
+def _extractor(model, layer, find_output):
+    known = _extractors.setdefault(model, {})
+    if (find_output, layer) not in known:
+        known[find_output, layer] = find_output(model, _find_layer(model, layer))
+    return known[find_output, layer]
+
+
+def _find_layer(model, name):
+    names = [layer.name for layer in model.layers]
+    if name not in names:
+        raise ValueError(f"layer {name!r} not found; this model has {', '.join(names)}")
+    return model.layers[names.index(name)]
+
+
+def _after(model, layer):
+    non_linearity = _non_linearity(model, layer)
+    return keras.Model(_input(model), (non_linearity or layer).output)
+
+
+def _before(model, layer):
+    non_linearity = _non_linearity(model, layer)
+    if non_linearity is None:
+        return keras.Model(_input(model), layer.output)
+    if isinstance(non_linearity, NON_LINEARITIES):
+        return keras.Model(_input(model), non_linearity.input)
+    images = keras.Input(_input(model).shape[1:])  # a graph of its own: the reader's stays as it is
+    below = images if layer.input is _input(model) else keras.Model(_input(model), layer.input)(images)
+    return keras.Model(images, _BeforeActivation(layer)(below))
+
+
+def _non_linearity(model, layer):
+    """The layer that holds the non-linearity of `layer`: itself, one that follows, or None."""
+    activation = getattr(layer, "activation", None)
+    if isinstance(layer, NON_LINEARITIES) or activation not in (None, keras.activations.linear):
+        return layer
+    followers = [other for other in model.layers if _reads(other, layer.output)]
+    if len(followers) == 1 and isinstance(followers[0], (*NON_LINEARITIES, keras.layers.BatchNormalization)):
+        return _non_linearity(model, followers[0])
+    return None
+
+
+def _reads(layer, tensor):
+    return any(read is tensor for node in layer._inbound_nodes for read in node.input_tensors)
+
+
+def _input(model):
+    try:
+        inputs = model.inputs
+    except (AttributeError, ValueError):
+        inputs = []
+    if not inputs:
+        raise ValueError("the model does not know its input yet; call it once on an image batch, then try again")
+    if len(inputs) > 1:
+        raise ValueError(f"the model has {len(inputs)} inputs; extractors need a model with one image input")
+    return inputs[0]
+
+
+class _BeforeActivation(keras.layers.Layer):
+    """What `layer` computes without its fused activation, from the very same weights."""
+
+    def __init__(self, layer):
+        super().__init__(name=f"{layer.name}_before_activation")
+        twin = object.__new__(type(layer))  # shares the variables: stays true when the model learns on
+        twin.__dict__.update(layer.__dict__, activation=keras.activations.linear)
+        self.compute = twin.call
+
+    def call(self, images):
+        return self.compute(images)

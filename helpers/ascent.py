@@ -1,0 +1,171 @@
+"""The engine: batched gradient ascent on the sphere of standardized images.
+
+It knows nothing of models, layers, digits or figures: an objective gives one value per image, and the
+engine makes it larger. Nothing but this module takes gradients of images.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from helpers.images import standardize
+
+
+class Ascent(NamedTuple):
+    """The record of a climb: what `climb` reported, collected.
+
+    `steps (k,)` the reporting steps, `frames (k, n, height, width, channels)` the images there,
+    `values (k, n)` what the objective says of exactly these frames, `stopped` whether the climb was
+    interrupted before its last step.
+    """
+
+    steps: np.ndarray
+    frames: np.ndarray
+    values: np.ndarray
+    stopped: bool = False
+
+    @property
+    def images(self):
+        """The last frame `(n, height, width, channels)`: the result of the climb."""
+        return self.frames[-1]
+
+    def status(self, criterion=2e-4):
+        """Return one word per image, `(n,)`: "silent", "converged", "stopped" or "climbing".
+
+        Silent: the value is 0 and the image never moved, so the gradient is 0 too and no step size helps.
+        Converged: between the last two reports the value changed by less than `criterion` of itself per
+        step, up or down. Source: article IX, whose test is mended here (catalogue B1, B2, B7, B8).
+        """
+        if len(self.steps) < 2:
+            return np.full(self.values.shape[1], "climbing")
+        moved = np.abs(self.frames[-1] - self.frames[0]).max(axis=(1, 2, 3)) > 1e-5
+        change = np.abs(self.values[-1] - self.values[-2]) / (self.steps[-1] - self.steps[-2])
+        converged = change < criterion * (np.abs(self.values[-1]) + 1e-7)
+        unfinished = "stopped" if self.stopped else "climbing"
+        words = np.where(converged, "converged", unfinished)
+        return np.where((self.values[-1] == 0) & ~moved, "silent", words)
+
+
+def identity(gradients):
+    """Return the gradients as they are: the plain ascent."""
+    return gradients
+
+
+def soften(gradients, cutoff=0.12):
+    """Return the gradients with their spectrum multiplied by 1 / (1 + (f / cutoff)^2), f in cycles per pixel.
+
+    Passed to a climb as `precondition` it turns speckle into strokes: the same hills are climbed, but along
+    smooth paths first. It changes the way, not the objective. For another cutoff pass
+    `functools.partial(soften, cutoff=0.2)`. Source: the preconditioning of Olah, Mordvintsev and Schubert,
+    "Feature Visualization", Distill 2017. Introduced in notebook 04.
+    """
+    height, width = gradients.shape[1:3]
+    frequencies = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    response = (1 / (1 + (frequencies / cutoff) ** 2)).astype(np.float32)
+    spectra = tf.signal.rfft2d(tf.transpose(gradients, (0, 3, 1, 2)))
+    softened = tf.signal.irfft2d(spectra * response, fft_length=(height, width))
+    return tf.transpose(softened, (0, 2, 3, 1))
+
+
+def report_steps(steps, reports=6):
+    """Return the steps to report of a climb of `steps` steps, ever further apart, first and last included.
+
+    `report_steps(600, 6)` is 0, 9, 18, 36, 72, 144, 288, 599: most happens early. Fewer come back when there
+    are not enough steps to tell apart. Source: article VIII (where a short run lost its reports, catalogue B4).
+    """
+    first = max(1, steps // 2**reports)
+    middle = first * 2 ** np.arange(reports)
+    return np.unique(np.r_[0, middle[middle < steps], max(0, steps - 1)])
+
+
+def step_uphill(objective, images, step_size, project=standardize, precondition=identity):
+    """Return (values, images): what the objective says of the images, and the images one step further up.
+
+    The gradient is divided by its root mean square, image by image; a gradient of zero stays zero. This is
+    the whole method; `climb` repeats it.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        values = objective(images)  # (n,)
+    gradients = precondition(tape.gradient(values, images))
+    rms = tf.sqrt(tf.reduce_mean(tf.square(gradients), axis=(1, 2, 3), keepdims=True))
+    return values, project(images + step_size * tf.math.divide_no_nan(gradients, rms))
+
+
+def climb(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
+    """Yield (step, images, values) at the reporting steps of a gradient ascent, as numpy arrays.
+
+    The first report, step 0, is the start; a report at step j shows what step j starts from; the last one
+    shows what the last step leaves. `values (n,)` always belong to the images they come with.
+
+    objective     gives one value per image, see `objectives`
+    images        the start `(n, height, width, channels)`; it is projected first
+    step_sizes    one per step: `np.full(600, 0.01)` is the articles' epsilon and epochs, `np.geomspace(10, 0.1,
+                  30)` cools down. A gradient is brought to root mean square 1 before it is scaled; so is a
+                  standardized image, hence a step turns the image by at most arctan(step size)
+    project       brings images back to those that are allowed
+    precondition  changes the gradients before they are normalized, see `soften`
+    reports       from the number of steps to the reporting steps; `range` reports every step
+
+    Images never influence one another. Nothing is printed: to watch, to save or to stop early, iterate and
+    `break`. An interrupt (Stop, Ctrl-C) still reports the images as they are, then goes on its way. Raises
+    ValueError for images that are no batch, hold NaN, or for step sizes that are no list of numbers above 0.
+    Source: articles VIII and IX. Introduced in notebook 04.
+    """
+    images = project(tf.constant(_checked_images(images)))
+    step_sizes = _checked_step_sizes(step_sizes)
+    last = len(step_sizes) - 1
+    reporting = {int(step) for step in reports(len(step_sizes)) if step < last}
+    step = 0
+    try:
+        for step, step_size in enumerate(step_sizes):
+            before = images
+            values, images = _step(objective, before, tf.constant(step_size), project, precondition)
+            if step in reporting:
+                yield step, before.numpy(), values.numpy()
+    except KeyboardInterrupt:
+        yield step, images.numpy(), _values(objective, images).numpy()
+        raise
+    yield max(0, last), images.numpy(), _values(objective, images).numpy()
+
+
+def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
+    """Return the `Ascent` of a climb, for the arguments see `climb`.
+
+    Interrupting it (Stop, Ctrl-C) keeps what was made so far, with `stopped` set.
+    """
+    record, stopped = [], False
+    try:
+        for report in climb(objective, images, step_sizes, project, precondition, reports):
+            record.append(report)
+    except KeyboardInterrupt:
+        stopped = True
+        if not record:
+            raise
+    steps, frames, values = zip(*record)
+    return Ascent(np.array(steps), np.array(frames), np.array(values), stopped)
+
+
+_step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective
+
+
+@tf.function(reduce_retracing=True)
+def _values(objective, images):
+    return objective(images)
+
+
+def _checked_images(images):
+    images = np.asarray(images, np.float32)
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"images have shape {images.shape}; a climb starts from (n, height, width, channels)")
+    if not np.isfinite(images).all():
+        raise ValueError("the start images hold NaN or infinite values; a climb needs numbers everywhere")
+    return images
+
+
+def _checked_step_sizes(step_sizes):
+    step_sizes = np.asarray(step_sizes, np.float32)
+    if step_sizes.ndim != 1 or not (np.isfinite(step_sizes) & (step_sizes > 0)).all():
+        raise ValueError("step_sizes must be a list of numbers above 0, one per step, such as np.full(600, 0.01)")
+    return step_sizes

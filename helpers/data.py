@@ -1,0 +1,250 @@
+"""Digits and photographs as arrays. Knows nothing of models or figures.
+
+MNIST is read from a file on this machine, or downloaded once by Keras into its cache. Where neither is
+possible, scikit-learn's real handwritten digits stand in, and `digits_in_use` says so.
+"""
+
+import contextlib
+import functools
+import io
+import numbers
+import os
+import socket
+import threading
+import urllib.request
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import sklearn.datasets
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from helpers.images import standardize
+
+LOCAL_MNIST = Path(__file__).resolve().parent.parent / "data" / "mnist.npz"
+MNIST_ARRAYS = {  # name: (shape, largest value)
+    "x_train": ((60_000, 28, 28), 255),
+    "y_train": ((60_000,), 9),
+    "x_test": ((10_000, 28, 28), 255),
+    "y_test": ((10_000,), 9),
+}
+MNIST = "MNIST: 60,000 training and 10,000 test digits."
+STAND_IN = (
+    "{reason} (put mnist.npz into the folder data to have it): "
+    "1,797 real handwritten digits of scikit-learn, brought to 28x28, stand in."
+)
+REMEDY = "replace it by the mnist.npz of Keras"
+DOWNLOAD = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"  # Keras' address
+ANSWER_SECONDS = 4.0  # how long we wait for a sign of life from there
+STALL_SECONDS = 30.0  # how long a download may stand still
+SMALLEST_SIZE, LARGEST_SIZE = 28, 4096  # pixels along an edge of what load_photo returns
+LARGEST_PHOTO = 150_000_000  # pixels in a file; decoding takes up to 8 bytes for each
+
+
+def load_digits(split):
+    """Return the images and labels of handwritten digits; `split` is "train" or "test".
+
+    Images are float32 `(n, 28, 28, 1)` in model space, labels int64 `(n,)`. They are MNIST's 60,000 and
+    10,000 digits (LeCun, Cortes and Burges 1998), from the first of: the file that the environment variable
+    MNIST_NPZ names, data/mnist.npz, the Keras cache, a download into that cache. If one of the first two is
+    cut off or not MNIST, that is a ValueError; if MNIST_NPZ names no file, a FileNotFoundError. Where there is
+    nothing, nor a network, they are scikit-learn's 1,797 digits, every fifth of them for "test";
+    `digits_in_use` tells which. Introduced in notebook 02.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split {split!r} is unknown; choose 'train' or 'test'")
+    digits, _ = _digits()
+    pixels = digits[f"x_{split}"][..., np.newaxis]  # (n, 28, 28, 1)
+    images = np.empty(pixels.shape, np.float32)
+    for start in range(0, len(pixels), 5000):  # in parts, which take a third of the memory
+        images[start : start + 5000] = standardize(pixels[start : start + 5000])
+    return images, digits[f"y_{split}"].astype(np.int64)
+
+
+def digits_in_use():
+    """Return the sentence that says which digits `load_digits` gives, for notebooks to print (notebook 02)."""
+    _, sentence = _digits()
+    return sentence
+
+
+def load_photo(source=None, size=560):
+    """Return the middle square of a photograph as float32 `(size, size, 3)` in pixel space.
+
+    `source` is a path, the content of a file (as an upload gives it), a file opened for reading bytes, or
+    None for the flower that comes with scikit-learn. The photo is turned upright as its EXIF note says, what
+    is transparent becomes white, and an animation gives its first frame. Anything but a whole picture of
+    at most 150 million pixels is a ValueError, a missing file a FileNotFoundError. Introduced in notebook 06.
+    """
+    if not isinstance(size, numbers.Integral) or not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise ValueError(f"size must be a whole number from {SMALLEST_SIZE} to {LARGEST_SIZE}, not {size!r}")
+    if source is None:
+        return _square(Image.fromarray(sklearn.datasets.load_sample_image("flower.jpg")), int(size))
+    with _opened(source) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about large photos and odd EXIF notes that it reads well
+        return _read_photo(file, int(size), name=_name(source))
+
+
+def _digits():
+    """Return the digits as the four arrays of MNIST, and the sentence that says which digits they are."""
+    named = os.environ.get("MNIST_NPZ")
+    if named:
+        return _read_mnist(Path(named).expanduser()), MNIST
+    if LOCAL_MNIST.exists():
+        return _read_mnist(LOCAL_MNIST), MNIST
+    keras_home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return _keras_or_stand_in(keras_home / "datasets" / "mnist.npz")
+
+
+@functools.lru_cache
+def _keras_or_stand_in(cached):
+    """Return what `_digits` returns where the reader has given no file: one attempt for each process."""
+    reason = "The mnist.npz in the Keras cache is broken" if cached.exists() else "MNIST is not on this machine"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return _read_mnist(cached), MNIST
+    digits = _download(cached) if _answers(DOWNLOAD) else None
+    if digits:
+        return digits, MNIST
+    return _stand_in(), STAND_IN.format(reason=f"{reason} and cannot be downloaded")
+
+
+@functools.lru_cache
+def _read_mnist(path):
+    """Return the four arrays of an MNIST file, verified."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in MNIST_ARRAYS if name in archive}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} not found; correct or unset the variable MNIST_NPZ") from None
+    except Exception as error:  # numpy raises nearly anything at a damaged archive
+        raise ValueError(f"{path} is cut off or no npz file; {REMEDY}") from error
+    return _verified(arrays, path)
+
+
+def _verified(arrays, path):
+    """Return the arrays if they have the names, shapes, type and range of MNIST's."""
+    for name, (shape, largest) in MNIST_ARRAYS.items():
+        if name not in arrays:
+            raise ValueError(f"{path} has no array {name}; {REMEDY}")
+        found = arrays[name]
+        if found.shape != shape or found.dtype != np.uint8:
+            raise ValueError(f"{name} of {path} is {found.dtype} {found.shape}, not uint8 {shape}; {REMEDY}")
+        if found.max() > largest:
+            raise ValueError(f"{name} of {path} goes up to {found.max()}, MNIST's to {largest}; {REMEDY}")
+    return arrays
+
+
+def _answers(address):
+    """Return whether there is a network that leads to `address`; without one that takes seconds at most."""
+    answered = threading.Event()
+
+    def ask():
+        with contextlib.suppress(Exception):
+            request = urllib.request.Request(address, method="HEAD")
+            urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
+            answered.set()
+
+    thread = threading.Thread(target=ask, daemon=True)  # since looking up a name heeds no timeout
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return answered.is_set()
+
+
+def _download(cached):
+    """Return MNIST as Keras downloads it into its cache, or None, and then nothing broken is left there."""
+    arrays, patience = None, socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
+    try:
+        with contextlib.suppress(Exception):  # Keras raises bare Exceptions when a network goes
+            train, test = keras.datasets.mnist.load_data()
+            arrays = _verified(dict(zip(MNIST_ARRAYS, (*train, *test), strict=True)), "the download")
+    finally:
+        socket.setdefaulttimeout(patience)
+        if arrays is None:
+            cached.unlink(missing_ok=True)
+    return arrays
+
+
+def _stand_in():
+    """Return scikit-learn's digits as four arrays like MNIST's; every fifth of each class is for the test."""
+    bunch = sklearn.datasets.load_digits()
+    digits = np.stack([_like_mnist(ink / 16) for ink in bunch.images])  # (1797, 28, 28)
+    test = np.zeros(len(digits), bool)
+    test[np.argsort(bunch.target, kind="stable")[::5]] = True
+    arrays = (digits[~test], bunch.target[~test], digits[test], bunch.target[test])
+    return dict(zip(MNIST_ARRAYS, arrays, strict=True))
+
+
+def _like_mnist(ink):
+    """Return a digit given as ink 0..1 in MNIST's manner: 20 pixels long, its center of mass amid 28x28.
+
+    Enlarging blurs the strokes; stretching the tones 0.3..0.85 to 0..1 gives them the edges and the
+    brightness of MNIST's (found by comparing mean, deviation and shares of black and white).
+    """
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    small = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32))
+    sides = [round(20 * side / max(small.size)) for side in small.size]
+    digit = np.clip((np.asarray(small.resize(sides, Image.Resampling.LANCZOS)) - 0.3) / 0.55, 0, 1)
+    top, left = _centered(digit.sum(axis=1)), _centered(digit.sum(axis=0))
+    image = np.zeros((28, 28), np.uint8)
+    image[top : top + digit.shape[0], left : left + digit.shape[1]] = np.round(255 * digit)
+    return image
+
+
+def _centered(masses):
+    """Return where a row of masses must begin for its center to be at 14 of 28, as it is in MNIST."""
+    center = np.average(np.arange(len(masses)), weights=masses)
+    return int(np.clip(round(14 - center), 0, 28 - len(masses)))
+
+
+def _opened(source):
+    """Return `source` as a file of bytes, in a context that closes what was opened here and nothing else."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(bytes(source))
+    if hasattr(source, "read") and not isinstance(source, io.TextIOBase):
+        return contextlib.nullcontext(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError(f"{_name(source)} is no photo; give a path, bytes, a file opened for bytes, or None")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise ValueError(f"{_name(source)} is a folder; give the path of one photo in it")
+    if not path.exists():
+        raise FileNotFoundError(f"{_name(source)} not found; give the path of a photo, or None for a flower")
+    return open(path, "rb")
+
+
+def _name(source):
+    is_path = isinstance(source, (str, os.PathLike))
+    return repr(os.fspath(source)) if is_path else f"the given {type(source).__name__}"
+
+
+def _read_photo(file, size, name):
+    """Return the middle square of the picture in an open file; refuse what is no picture, or no sane one."""
+    try:
+        with Image.open(file) as photo:
+            if photo.width * photo.height > LARGEST_PHOTO:
+                raise Image.DecompressionBombError
+            return _square(photo, size)
+    except UnidentifiedImageError:
+        raise ValueError(f"{name} holds no picture; give a JPEG, PNG, WebP or GIF file") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} has more than {LARGEST_PHOTO:,} pixels; make it smaller first") from None
+    except Exception as error:  # Pillow raises nearly anything at a damaged file
+        raise ValueError(f"{name} is damaged or cut off ({error}); save or fetch it again") from error
+
+
+def _square(photo, size):
+    """Return the middle square of a Pillow image, upright and on white, as `(size, size, 3)` in 0..1."""
+    photo.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8
+    photo.load()
+    deep = photo.mode.startswith("I")  # 16 bits of gray
+    mode = "F" if deep else "RGBA" if photo.has_transparency_data else "RGB"
+    plain = photo if photo.mode == mode else photo.convert(mode)
+    square = ImageOps.fit(plain, (size, size), Image.Resampling.LANCZOS)
+    with contextlib.suppress(Exception):  # an unreadable EXIF note costs the rotation, not the photo
+        square = ImageOps.exif_transpose(square)
+    values = np.asarray(square, np.float32) / (65535 if deep else 255)
+    if deep:
+        values = np.clip(values, 0, 1)[..., np.newaxis].repeat(3, axis=-1)
+    opacity = values[..., 3:] if mode == "RGBA" else 1.0
+    return values[..., :3] * opacity + (1 - opacity)

@@ -1,0 +1,257 @@
+"""Build, train, save and load the CNN; count its weights and receptive fields. Knows nothing of ascents."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+SHIPPED = Path(__file__).resolve().parent.parent / "data" / "cnn.keras"
+
+
+def build_cnn(seed):
+    """Return the untrained CNN of the articles: 3x3 convolutions of 32, 64 and 128 maps, 208,982 weights.
+
+    Input `(n, 28, 28, 1)` in model space, output `(n, 10)` class probabilities. Convolutions are "valid", so
+    the maps shrink: 28 -> 26 -> pool 13 -> 11 -> pool 5 -> 3. Source: articles I and IX. Introduced in
+    notebook 01.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1), name="Image"),
+            layers.Conv2D(32, 3, activation="relu", kernel_initializer=_random(seed, 1), name="Conv2D_1"),
+            layers.MaxPooling2D(2, name="Pool_1"),
+            layers.Conv2D(64, 3, activation="relu", kernel_initializer=_random(seed, 2), name="Conv2D_2"),
+            layers.MaxPooling2D(2, name="Pool_2"),
+            layers.Conv2D(128, 3, activation="relu", kernel_initializer=_random(seed, 3), name="Conv2D_3"),
+            layers.Flatten(name="Flatten"),
+            layers.Dense(100, activation="relu", kernel_initializer=_random(seed, 4), name="Dense_1"),
+            layers.Dense(10, activation="softmax", kernel_initializer=_random(seed, 5), name="Output"),
+        ],
+        name="CNN",
+    )
+
+
+def build_padded_cnn(seed):
+    """Return the other CNN of the articles: "same" padding, 24, 48 and 64 maps, dropout, 113,514 weights.
+
+    Maps keep their size in a convolution: 28 -> pool 14 -> pool 7 -> pool 3. Source: article DC.
+    """
+    convolution = {"padding": "same", "activation": "relu"}
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1), name="Image"),
+            layers.Conv2D(24, 3, kernel_initializer=_random(seed, 1), name="Conv2D_1", **convolution),
+            layers.MaxPooling2D(2, name="Pool_1"),
+            layers.Conv2D(48, 3, kernel_initializer=_random(seed, 2), name="Conv2D_2", **convolution),
+            layers.MaxPooling2D(2, name="Pool_2"),
+            layers.Conv2D(64, 3, kernel_initializer=_random(seed, 3), name="Conv2D_3", **convolution),
+            layers.MaxPooling2D(2, name="Pool_3"),
+            layers.Flatten(name="Flatten"),
+            layers.Dense(128, activation="relu", kernel_initializer=_random(seed, 4), name="Dense_1"),
+            layers.Dropout(0.25, seed=seed, name="Dropout"),
+            layers.Dense(10, activation="softmax", kernel_initializer=_random(seed, 5), name="Output"),
+        ],
+        name="Padded_CNN",
+    )
+
+
+def load_cnn(path=None):
+    """Return a trained CNN: the shipped one, or the reader's own `.keras` or `.h5` file.
+
+    The file is read in safe mode, so nothing in it can run code, and without its training state. Raises
+    FileNotFoundError for a missing file and ValueError for one that is no Keras model, holds a Lambda layer
+    or has no convolutional layer. Introduced in notebook 02.
+    """
+    path = SHIPPED if path is None else Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no model file {str(path)!r}; give the path of a .keras or .h5 file")
+    if path.is_dir() or path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise ValueError(f"{path.name!r} is no model file; load_cnn reads .keras and .h5 files")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds; the reader needs one sentence, the cause stays chained
+        if "lambda" in str(error).lower():
+            reason = "it holds a Lambda layer, which could run any code; rebuild the model without it"
+        else:
+            reason = "it is damaged or no Keras model; save it again with model.save"
+        raise ValueError(f"{path.name!r} cannot be loaded: {reason}") from error
+    if not any(isinstance(layer, layers.Conv2D) for layer in model.layers):
+        raise ValueError(f"the model in {path.name!r} has no Conv2D layer, so there are no feature maps to look at")
+    return model
+
+
+def train_cnn(model, images, labels, validation, epochs=12, batch_size=128, peak_rate=0.05, weight_decay=1e-4,
+              disturb=lambda images, labels: images, seed=0, backup=None, verbose="auto"):
+    """Train `model` in place, leave it with the weights of its best epoch, and return the history.
+
+    The history is {name: one value per epoch} of loss, accuracy, val_loss, val_accuracy and learning_rate.
+
+    images, labels  the training digits, in model space `(n, 28, 28, 1)` and as numbers 0..9 `(n,)`
+    validation      (images, labels) that choose the best epoch and are never trained on
+    epochs          rounds through the images; each is moved, turned and scaled a little anew every time
+    peak_rate       the learning rate rises to it during the first 15 % of the steps, then cools along a cosine
+    weight_decay    L2 on the kernels of the dense layers; on the convolutions it would silence maps
+    disturb         a function (images, labels) -> images applied to every batch, see `recipe.worst_case`
+    backup          a folder: a training that was killed goes on from its last full epoch when called again
+
+    Source: articles II and III by their titles; the recipe is ours. Introduced in notebook 02.
+    """
+    digits = _augmented(images, labels, batch_size, seed)
+    steps = epochs * len(digits)
+    warm_up = int(0.15 * steps)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.05 * peak_rate, decay_steps=max(1, steps - warm_up), warmup_target=peak_rate, warmup_steps=warm_up
+    )
+    student = _Student(model, disturb, weight_decay)
+    student.compile(
+        keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+        keras.losses.SparseCategoricalCrossentropy(),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    callbacks = [keep := _KeepBest(model, backup)]
+    if backup:
+        callbacks.append(keras.callbacks.BackupAndRestore(Path(backup) / "state", double_checkpoint=True))
+    student.fit(digits, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=verbose,
+                shuffle=False)
+    return keep.history
+
+
+class Geometry(NamedTuple):
+    """What one node of a layer sees, along one axis of the image; see `receptive_fields`."""
+
+    layer: str
+    map_size: tuple  # (height, width) of a feature map
+    maps: int
+    weights: int
+    field: int  # pixels of the image that one node sees, along each axis
+    stride: int  # pixels from the field of one node to that of its neighbor
+    start: int  # first pixel that the first node would see; below 0 in the padding
+    seen: tuple  # (first, last) pixel that any node of the layer sees
+
+    @property
+    def overlap(self):
+        """Pixels that the fields of two neighboring nodes share."""
+        return max(0, self.field - self.stride)
+
+
+def receptive_fields(model):
+    """Return the `Geometry` of each convolution and pooling layer of a chain of layers, first to last.
+
+    With kernel k, stride s and the jump j between neighboring nodes of the layer below, the field grows by
+    (k - 1) * j and the jump becomes s * j. Fields are counted without the image's border: in the padding of a
+    "same" convolution a node sees less. Raises ValueError for a model with branches. Introduced in notebook
+    01, which corrects the sizes given in article I.
+    """
+    table, field, stride, start = [], 1, 1, 0
+    for layer in model.layers:
+        if isinstance(getattr(layer, "input", None), (list, tuple)):
+            raise ValueError(f"layer {layer.name!r} reads several layers; receptive fields are for a chain of layers")
+        window = _window(layer)
+        if window is None:
+            continue
+        kernel, step, padding = window
+        missing = (layer.output.shape[1] - 1) * step + kernel - layer.input.shape[1]
+        start -= stride * (max(0, missing) // 2 if padding == "same" else 0)
+        field, stride = field + (kernel - 1) * stride, step * stride
+        _, height, width, maps = layer.output.shape
+        end = start + (height - 1) * stride + field - 1
+        seen = (max(0, start), min(end, model.input_shape[1] - 1))
+        table.append(Geometry(layer.name, (height, width), maps, layer.count_params(), field, stride, start, seen))
+    return table
+
+
+def _window(layer):
+    """(kernel, stride, padding) of a layer that slides a window over the image, along the height; else None."""
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
+        return layer.dilation_rate[0] * (layer.kernel_size[0] - 1) + 1, layer.strides[0], layer.padding
+    if isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
+        return layer.pool_size[0], layer.strides[0], layer.padding
+    return None
+
+
+def _random(seed, layer):
+    """Random start weights: a stream of its own for every layer, nothing seeded globally."""
+    return keras.initializers.GlorotUniform(seed=1000 * seed + layer)
+
+
+def _augmented(images, labels, batch_size, seed):
+    """Batches of digits, shuffled and moved anew in every epoch, the same for the same seed."""
+    noise = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    digits = tf.data.Dataset.from_tensor_slices((np.asarray(images, np.float32), np.asarray(labels, np.int64)))
+    batches = digits.shuffle(len(images), seed=seed).batch(batch_size, drop_remainder=len(images) >= batch_size)
+    moved = tf.data.Dataset.zip(batches, noise).map(lambda batch, seeds: (_moved(batch[0], seeds), batch[1]))
+    return moved.prefetch(2)
+
+
+def _moved(images, seeds, turn=10.0, zoom=0.1, shift=0.07):
+    """Each image turned by up to `turn` degrees, scaled by up to `zoom` and shifted by up to `shift` of its size."""
+    n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    angle, scale, right, down = tf.unstack(tf.random.stateless_uniform((4, n), seeds, -1.0, 1.0))
+    angle, scale = angle * (turn * np.pi / 180), 1 + zoom * scale
+    cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
+    x, y, none = (width - 1) / 2, (height - 1) / 2, tf.zeros_like(angle)
+    transforms = tf.stack(
+        [cosine, -sine, x - x * cosine + y * sine + shift * width * right,
+         sine, cosine, y - x * sine - y * cosine + shift * height * down, none, none], axis=1
+    )  # (n, 8): where each pixel of the result comes from
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images, transforms=transforms, output_shape=(height, width), fill_value=0.0,
+        interpolation="BILINEAR", fill_mode="NEAREST",
+    )
+    return tf.image.per_image_standardization(moved)
+
+
+class _Student(keras.Model):
+    """A model in training: its batches are disturbed first, and its dense kernels are kept small."""
+
+    def __init__(self, model, disturb, weight_decay):
+        super().__init__(name="Student")
+        self.cnn, self.disturb, self.weight_decay = model, disturb, weight_decay
+        self.build((None, *model.input_shape[1:]))
+
+    def call(self, images, training=False):
+        return self.cnn(images, training=training)
+
+    def train_step(self, batch):
+        images, labels = batch
+        return super().train_step((self.disturb(images, labels), labels))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        kernels = [layer.kernel for layer in self.cnn.layers if training and isinstance(layer, layers.Dense)]
+        return loss + self.weight_decay * sum(tf.reduce_sum(tf.square(kernel)) for kernel in kernels)
+
+
+class _KeepBest(keras.callbacks.Callback):
+    """Remembers the weights of the best epoch, and the history; in a folder too, if one is given."""
+
+    def __init__(self, cnn, folder):
+        super().__init__()
+        self.cnn, self.best, self.weights, self.history = cnn, -1.0, None, {}
+        self.folder = Path(folder) if folder else None
+        if folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        if folder and (self.folder / "best.json").exists():  # a training that was killed
+            self.best, self.history = json.loads((self.folder / "best.json").read_text())
+            self.weights = list(np.load(self.folder / "best.npz").values())
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in logs.items():
+            self.history[name] = self.history.get(name, [])[:epoch] + [float(value)]
+        if logs["val_accuracy"] > self.best:
+            self.best, self.weights = float(logs["val_accuracy"]), self.cnn.get_weights()
+            if self.folder:
+                np.savez(self.folder / "best.npz", *self.weights)
+        if self.folder:
+            (self.folder / "best.json").write_text(json.dumps([self.best, self.history]))
+
+    def on_train_end(self, logs=None):
+        self.cnn.set_weights(self.weights)
+        if self.folder:
+            for name in ("best.json", "best.npz"):
+                (self.folder / name).unlink(missing_ok=True)
