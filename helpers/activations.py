@@ -5,6 +5,7 @@ model, which is never changed: not its activations, not its graph.
 """
 
 import weakref
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -50,6 +51,54 @@ def mean_activations(features, images, batch_size=256):
     return np.concatenate(means)
 
 
+def class_means(values, labels, classes=10):
+    """Return the mean of `values` `(n, units)` over the images of each class, `(classes, units)`.
+
+    Row c is what the articles call the feature coding pattern of class c. Raises ValueError for a class
+    without images. Introduced in notebook 03.
+    """
+    sizes = np.bincount(labels, minlength=classes)
+    if len(sizes) != classes or not sizes.all():
+        raise ValueError(f"images per class are {sizes.tolist()}; each of {classes} classes needs at least one")
+    belongs = np.asarray(labels) == np.arange(classes)[:, np.newaxis]  # (classes, n)
+    return belongs @ np.asarray(values) / sizes[:, np.newaxis]
+
+
+class Patches(NamedTuple):
+    """What excites a feature map most, see `strongest_patches`; strongest first.
+
+    `images (count, field, field, channels)` the parts that the strongest nodes see, `numbers (count,)` the
+    images they are cut from, `corners (count, 2)` their first (row, column) there, `values (count,)` the
+    activations of these nodes.
+    """
+
+    images: np.ndarray
+    numbers: np.ndarray
+    corners: np.ndarray
+    values: np.ndarray
+
+
+def strongest_patches(features, images, index, geometry, count=10, batch_size=256):
+    """Return the `Patches` to which single nodes of map `index` answer most, at most one from each image.
+
+    `geometry` is the layer's row of `models.receptive_fields`: it says which pixels a node sees. Where a field
+    reaches beyond the image the patch is 0. The real digits to hold beside an OIP; introduced in notebook 03.
+    """
+    maps = features.output_shape[-1]
+    if not 0 <= index < maps:
+        raise ValueError(f"map index {index} does not exist: this layer has 0 to {maps - 1}")
+    images = np.asarray(images, np.float32)
+    batches = (images[first : first + batch_size] for first in range(0, len(images), batch_size))
+    nodes = np.concatenate([np.asarray(_forward(features, batch)[..., index]) for batch in batches])  # (n, h, w)
+    numbers = np.argsort(-nodes.max(axis=(1, 2)), kind="stable")[:count]
+    places = nodes[numbers].reshape(len(numbers), -1).argmax(axis=1)
+    corners = geometry.start + geometry.stride * np.stack(np.unravel_index(places, nodes.shape[1:]), axis=1)
+    edge, field = geometry.field, geometry.field
+    wide = np.pad(images[numbers], ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    cut = [image[r : r + field, c : c + field] for image, (r, c) in zip(wide, corners + edge)]
+    return Patches(np.stack(cut), numbers, corners, nodes[numbers].max(axis=(1, 2)))
+
+
 def conv_layers(model):
     """Return the names of the model's two-dimensional convolutional layers, first to last."""
     return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -75,19 +124,19 @@ def _find_layer(model, name):
 
 
 def _after(model, layer):
-    non_linearity = _non_linearity(model, layer)
-    return keras.Model(_input(model), (non_linearity or layer).output)
+    return keras.Model(_input(model), _call(model, _non_linearity(model, layer) or layer).output_tensors[0])
 
 
 def _before(model, layer):
     non_linearity = _non_linearity(model, layer)
     if non_linearity is None:
-        return keras.Model(_input(model), layer.output)
+        return keras.Model(_input(model), _call(model, layer).output_tensors[0])
+    source = _call(model, non_linearity).input_tensors[0]
     if isinstance(non_linearity, NON_LINEARITIES):
-        return keras.Model(_input(model), non_linearity.input)
+        return keras.Model(_input(model), source)
     images = keras.Input(_input(model).shape[1:])  # a graph of its own: the reader's stays as it is
-    below = images if layer.input is _input(model) else keras.Model(_input(model), layer.input)(images)
-    return keras.Model(images, _BeforeActivation(layer)(below))
+    below = images if source is _input(model) else keras.Model(_input(model), source)(images)
+    return keras.Model(images, _BeforeActivation(non_linearity)(below))
 
 
 def _non_linearity(model, layer):
@@ -95,10 +144,23 @@ def _non_linearity(model, layer):
     activation = getattr(layer, "activation", None)
     if isinstance(layer, NON_LINEARITIES) or activation not in (None, keras.activations.linear):
         return layer
-    followers = [other for other in model.layers if _reads(other, layer.output)]
+    output = _call(model, layer).output_tensors[0]
+    followers = [other for other in model.layers if _reads(other, output)]
     if len(followers) == 1 and isinstance(followers[0], (*NON_LINEARITIES, keras.layers.BatchNormalization)):
         return _non_linearity(model, followers[0])
     return None
+
+
+def _call(model, layer):
+    """The call of `layer` in the graph of `model`; other models that share the layer have called it as well."""
+    own, tensors = set(), list(model.outputs)
+    while tensors:
+        operation, number, _ = tensors.pop()._keras_history
+        node = operation._inbound_nodes[number]
+        if node not in own:
+            own.add(node)
+            tensors.extend(node.input_tensors)
+    return next(node for node in layer._inbound_nodes if node in own)
 
 
 def _reads(layer, tensor):

@@ -5,12 +5,16 @@ figure that is the last value of a cell (after `%matplotlib inline`). One gray m
 size matters, one diverging map (`SIGNED`) for values that have a sign.
 """
 
+from itertools import product
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle, ConnectionPatch, Rectangle
 
 from helpers.images import contrast, to_display
 
 SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
+COLORS, LINES = ("#d55e00", "#0072b2"), ("-", "--")  # for two kinds of marks: never color alone
 WIDTH = 9.0  # inches: fills a notebook's column without scrolling
 
 
@@ -146,6 +150,262 @@ def histogram(values, x_label, bins=30, width=6.0):
     if len(groups) > 1:
         axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def signed_grid(images, titles=(), columns=8, width=WIDTH):
+    """Return images that have a sign as a grid on one common scale: blue below zero, white at zero, red above.
+
+    Unlike `image_grid` it stretches nothing, so the images can be compared; the color bar tells the values.
+    """
+    images = np.asarray(images)
+    top = _largest(images)
+    figure = image_grid(images, titles, columns, SIGNED, (-top, top), width)
+    grid = list(figure.axes)
+    figure.colorbar(grid[0].images[0], ax=grid, fraction=0.02, pad=0.01).ax.tick_params(labelsize=8)
+    return figure
+
+
+def boxed_images(images, boxes, titles=(), columns=5, cmap="gray", width=WIDTH):
+    """Return images as `image_grid` does, and on image i the squares `boxes[i]`, each (row, column, size).
+
+    Row and column are those of the first pixel inside and may be negative; the first square of an image is
+    solid, the second dashed. Receptive fields are drawn this way (notebook 01).
+    """
+    figure = image_grid(images, titles, columns, cmap, width=width)
+    for axes, squares in zip(figure.axes, boxes):
+        for (row, column, size), color, line in zip(squares, COLORS, LINES):
+            corner = (column - 0.5, row - 0.5)
+            axes.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=color, linestyle=line, linewidth=2))
+    return figure
+
+
+def draw_filter_positions(size, kernel, stride):
+    """Return all positions of a mask on a square grid, and the map it makes (figure I-1, notebook 01).
+
+    The number in a cell says how many masks cover it.
+    """
+    nodes = np.arange((size - kernel) // stride + 1)
+    coverage = np.zeros((size, size), int)
+    figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(size, size / 2))
+    for row, column in product(stride * nodes, stride * nodes):
+        coverage[row : row + kernel, column : column + kernel] += 1
+        odd = (row // stride + column // stride) % 2
+        edge = {"edgecolor": COLORS[odd], "linestyle": LINES[odd], "linewidth": 1.8, "fill": False}
+        inset = 0.08 + 0.1 * odd
+        left.add_patch(Rectangle((column - 0.5 + inset, row - 0.5 + inset), *2 * [kernel - 2 * inset], **edge))
+        right.add_patch(Rectangle((column // stride - 0.42, row // stride - 0.42), 0.84, 0.84, **edge))
+    _cells(left, coverage, "Greys", (0, 2.5 * coverage.max()))
+    _cells(right, np.zeros((len(nodes), len(nodes))), "Greys", (0, 1), numbers="")
+    left.set_title(f"{size} x {size} nodes, mask {kernel} x {kernel}, stride {stride}", fontsize=10)
+    right.set_title(f"feature map, {len(nodes)} x {len(nodes)} nodes", fontsize=10)
+    for node in (0, 1):
+        start, end = (stride * node + kernel / 2 - 0.5, -0.42), (node, -0.42)
+        arrow = ConnectionPatch(start, end, left.transData, right.transData, arrowstyle="->", color=COLORS[node % 2],
+                                connectionstyle="arc3,rad=-0.25", linestyle=LINES[node % 2], linewidth=1.4)
+        figure.add_artist(arrow)
+    return figure
+
+
+def draw_convolution(maps, kernels, bias, row, column):
+    """Return, number by number, how one node comes about from several maps below it (figure I-4, notebook 01).
+
+    `maps` and `kernels` are `(height, width, maps)`; the mask lies at (row, column). The last title holds the
+    node's value.
+    """
+    size, count = len(kernels), maps.shape[-1]
+    patches = maps[row : row + size, column : column + size]
+    sums = (patches * kernels).sum(axis=(0, 1))
+    total = " ".join(f"{value:+g}" for value in sums)
+    figure = Figure(figsize=(WIDTH, 2.75 * count + 0.4), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, wspace=0.06)
+    for index, panels in enumerate(figure.subplots(count, 3, squeeze=False, width_ratios=(len(maps), size, size))):
+        top = _largest(kernels), _largest(patches * kernels)
+        _cells(panels[0], maps[..., index], "Greys", (0, 2 * max(maps.max(), 1)))
+        _cells(panels[1], kernels[..., index], SIGNED, (-1.6 * top[0], 1.6 * top[0]), sign="+")
+        _cells(panels[2], patches[..., index] * kernels[..., index], SIGNED, (-1.6 * top[1], 1.6 * top[1]), sign="+")
+        edge = {"edgecolor": COLORS[0], "linewidth": 3, "fill": False}
+        panels[0].add_patch(Rectangle((column - 0.5, row - 0.5), size, size, **edge))
+        panels[0].set_title(f"map {index} below", fontsize=10)
+        panels[1].set_title(f"times its kernel {index}", fontsize=10)
+        panels[2].set_title(f"products, sum {sums[index]:+g}", fontsize=10)
+    figure.suptitle(f"node ({row}, {column}) = {total} {bias:+g} (bias) = {sums.sum() + bias:g}", fontsize=12)
+    return figure
+
+
+def draw_pooling(values, size=2):
+    """Return a map in tiles, beside it the largest and the mean value of each tile (figure I-6, notebook 01).
+
+    Rows and columns that fill no tile are hatched: pooling drops them.
+    """
+    rows, columns = (length // size for length in values.shape)
+    tiles = values[: rows * size, : columns * size].reshape(rows, size, columns, size).swapaxes(1, 2)
+    limits = (min(0, values.min()), 1.6 * _largest(values))
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    left, *others = figure.subplots(1, 3, width_ratios=(1.6, 1, 1))
+    _cells(left, values, "Greys", limits)
+    for row, column in product(range(rows), range(columns)):
+        odd = (row + column) % 2
+        edge = {"edgecolor": COLORS[odd], "linestyle": LINES[odd], "linewidth": 2, "fill": False}
+        left.add_patch(Rectangle((column * size - 0.44, row * size - 0.44), *2 * [size - 0.12], **edge))
+        high, across = np.unravel_index(tiles[row, column].argmax(), (size, size))
+        left.add_patch(Circle((column * size + across, row * size + high), 0.36, fill=False, edgecolor="k"))
+        for axes in others:
+            axes.add_patch(Rectangle((column - 0.44, row - 0.44), 0.88, 0.88, **edge))
+    for row, column in product(*map(range, values.shape)):
+        if row >= rows * size or column >= columns * size:
+            left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="///", edgecolor="0.6"))
+    left.set_title(f"map in tiles of {size} x {size}, largest value circled", fontsize=10)
+    for axes, (name, pooled) in zip(others, {"max": tiles.max((2, 3)), "mean": tiles.mean((2, 3))}.items()):
+        _cells(axes, pooled, "Greys", limits)
+        axes.set_title(f"{name} pooling", fontsize=10)
+    return figure
+
+
+def draw_links(kernels, nodes, size):
+    """Return nodes of one map and the masks they read on all maps of the layer below (figure I-2, notebook 01).
+
+    `kernels (height, width, maps)`; every link has the color and the width of its weight, so one sees that all
+    `nodes`, (row, column) of the map above, use the same kernels.
+    """
+    kernel, _, count = kernels.shape
+    top, above = _largest(kernels), size - kernel + 1
+    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
+    axes = figure.subplots()
+    offsets = [(1.7 * size * index, 0) for index in range(count)]
+    summit = (1.7 * (size * count - above) / 2 - 0.35 * size, 1.0 * size)
+    for index, offset in enumerate(offsets):
+        _sheet_of_nodes(axes, size, offset, f"map {index}, {size} x {size} nodes")
+    _sheet_of_nodes(axes, above, summit, f"one map above, {above} x {above} nodes")
+    for place, (row, column) in enumerate(nodes):
+        end = _slanted(row, column, summit)
+        for index, offset in enumerate(offsets):
+            for down, right in product(range(kernel), range(kernel)):
+                weight, start = kernels[down, right, index], _slanted(row + down, column + right, offset)
+                line = {"color": "firebrick" if weight > 0 else "royalblue", "linewidth": 0.3 + 2.5 * abs(weight) / top}
+                axes.plot(*zip(start, end), LINES[int(weight < 0)], **line, alpha=0.75, zorder=2)
+                axes.plot(*start, "so"[place % 2], color="k", markersize=5, zorder=3)
+        axes.plot(*end, "so"[place % 2], color="k", markersize=9, zorder=4)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    return figure
+
+
+def draw_column(below, above, row, column, index, size=3):
+    """Return the column of masks through all maps below that feeds one node above (figures I-3 and I-5).
+
+    `below` and `above` are the maps of two layers, `(height, width, maps)`, drawn as sheets on end; the node is
+    (row, column) of map `index`. Introduced in notebook 01.
+    """
+    figure = Figure(figsize=(WIDTH, 4.1), layout="constrained")
+    axes = figure.subplots()
+    counts, starts = (below.shape[-1], above.shape[-1]), (0.0, 1.75)
+    for maps, start, count in zip((below, above), starts, counts):
+        for place in range(count):
+            x, y = _upright(*maps.shape[:2], start + place / count)
+            axes.pcolormesh(x, y, maps[..., place], cmap="Greys", vmin=0, vmax=_largest(maps), zorder=place / count)
+            axes.plot(*_edge(x, y), color="0.5", linewidth=0.5, zorder=place / count)
+        axes.text(start + 0.7, -0.09, f"{count} maps, {maps.shape[0]} x {maps.shape[1]} nodes", ha="center", va="top")
+    mask = slice(row, row + size + 1), slice(column, column + size + 1)
+    centers = []
+    for place in range(counts[0]):
+        x, y = (corners[mask] for corners in _upright(*below.shape[:2], place / counts[0]))
+        axes.fill(*_edge(x, y), facecolor=COLORS[0], edgecolor=COLORS[0], alpha=0.45, zorder=2)
+        centers.append((x.mean(), y.mean()))
+    x, y = _upright(*above.shape[:2], starts[1] + index / counts[1])
+    axes.plot(*_edge(x, y), color=COLORS[0], linewidth=1.2, zorder=3)
+    x, y = x[row : row + 2, column : column + 2], y[row : row + 2, column : column + 2]
+    axes.fill(*_edge(x, y), facecolor=COLORS[0], edgecolor="k", zorder=4)
+    axes.plot(*zip(*centers, (x.mean(), y.mean())), color="k", linewidth=1.2, zorder=5)
+    title = f"{counts[0]} masks of {size} x {size} and one bias make one node: ({row}, {column}) of map {index}"
+    axes.set_title(title, fontsize=10)
+    axes.set_axis_off()
+    return figure
+
+
+def draw_cut(geometries, image_size):
+    """Return a cut through the layers along one axis of the image (figure I-7, notebook 01).
+
+    `geometries` come from `models.receptive_fields`. Each row of dots is one layer, a dot lies above the middle
+    of the pixels its node sees, lines go to the border nodes of each mask only. Hollow dots reach no node of the
+    last layer. The bar at the right end is as long as the field of one node.
+    """
+    figure = Figure(figsize=(WIDTH, 1.05 * len(geometries) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    counts = [image_size, *(geometry.map_size[0] for geometry in geometries)]
+    fields = [1, *(geometry.field for geometry in geometries)]
+    strides = [1, *(geometry.stride for geometry in geometries)]
+    starts = [0, *(geometry.start for geometry in geometries)]
+    rows = [start + stride * np.arange(count) + (field - 1) / 2
+            for start, stride, count, field in zip(starts, strides, counts, fields)]
+    used = np.ones(counts[-1], bool)
+    for level in range(len(counts) - 1, -1, -1):
+        name = geometries[level - 1].layer if level else "Image"
+        axes.scatter(rows[level], level + 0 * rows[level], 34, np.where(used, "k", "w"), edgecolors="k", zorder=3)
+        axes.text(-1.6, level, f"{name}\n{counts[level]} nodes", ha="right", va="center", fontsize=9)
+        axes.plot([image_size + 1, image_size + 1 + fields[level]], [level, level], color=COLORS[1], linewidth=5,
+                  solid_capstyle="butt")
+        axes.text(image_size + 1, level + 0.16, f"field {fields[level]}, stride {strides[level]}", fontsize=9)
+        if level == 0:
+            break
+        kernel = (fields[level] - fields[level - 1]) // strides[level - 1] + 1
+        first = (starts[level] - starts[level - 1]) // strides[level - 1]
+        step, below = strides[level] // strides[level - 1], np.zeros(counts[level - 1], bool)
+        for node in range(counts[level]):
+            read = np.arange(kernel) + first + step * node
+            read = read[(read >= 0) & (read < counts[level - 1])]
+            below[read] |= used[node]
+            for border in read[[0, -1]]:
+                ends = [rows[level][node], rows[level - 1][border]], [level, level - 1]
+                axes.plot(*ends, color=COLORS[node % 2], linestyle=LINES[node % 2], linewidth=1, zorder=2)
+        used = below
+    axes.set_xlim(-6, image_size + 2 + max(fields))
+    axes.set_axis_off()
+    return figure
+
+
+def _cells(axes, values, cmap, limits, numbers="g", sign=""):
+    """A small map drawn as cells with their numbers, white lines between them and no ticks."""
+    drawn = axes.imshow(values, cmap=cmap, vmin=limits[0], vmax=limits[1])
+    for (row, column), value in np.ndenumerate(values):
+        if numbers:
+            axes.text(column, row, f"{value:{sign}{numbers}}" if value else "0", ha="center", va="center", fontsize=10)
+    axes.set_xticks(np.arange(-0.5, values.shape[1]), [])
+    axes.set_yticks(np.arange(-0.5, values.shape[0]), [])
+    axes.tick_params(length=0)
+    axes.grid(color="0.75", linewidth=0.7)
+    return drawn
+
+
+def _sheet_of_nodes(axes, size, offset, label):
+    """A map seen from the side, as dots in a slanted frame."""
+    corners = [_slanted(row, column, offset) for row, column in
+               [(-0.7, -0.7), (-0.7, size - 0.3), (size - 0.3, size - 0.3), (size - 0.3, -0.7)]]
+    axes.fill(*zip(*corners), facecolor="0.95", edgecolor="0.6", zorder=0)
+    dots = [_slanted(row, column, offset) for row, column in product(range(size), range(size))]
+    axes.plot(*zip(*dots), "o", color="0.65", markersize=3, zorder=1)
+    axes.text(*_slanted(size + 0.2, (size - 1) / 2, offset), label, ha="center", va="top", fontsize=10)
+
+
+def _slanted(row, column, offset):
+    """Where (row, column) of a sheet lying flat is drawn."""
+    return offset[0] + column - 0.35 * row, offset[1] - 0.4 * row
+
+
+def _upright(height, width, start):
+    """Where the corners of the cells of a sheet standing on end are drawn, two arrays (height + 1, width + 1)."""
+    down, back = np.mgrid[0 : 1 : (height + 1) * 1j, 0 : 1 : (width + 1) * 1j]
+    return start + 0.42 * back, 1 - down + 0.3 * back
+
+
+def _edge(x, y):
+    """The outline of a sheet of corners, closed."""
+    return tuple(np.concatenate([a[0], a[:, -1], a[-1, ::-1], a[::-1, 0]]) for a in (x, y))
+
+
+def _largest(values):
+    """The largest absolute value, never zero: a range around zero that can be drawn."""
+    return max(float(np.abs(values).max()), 1e-6)
 
 
 def _drawable(image):

@@ -105,6 +105,36 @@ class Penalized(NamedTuple):
         return self.objective(images) - self.weight * self.penalty(images)
 
 
+class _Jittered(NamedTuple):
+    objective: Callable
+    state: tf.Variable
+    pixels: tf.Tensor
+
+
+class Jittered(_Jittered):
+    """`objective` as it sees the images after a random shift, the same for all images of the batch.
+
+    Every call rolls rows and columns by up to `pixels` (what leaves on one side comes back on the other) and
+    the gradient comes back unrolled, so the image itself never wanders. A pattern that only works on one exact
+    grid of pixels is climbed no more. The shifts are drawn from `generator`, a Philox one such as
+    `tf.random.Generator.from_seed(4)`: a new generator of the same seed gives the same climb. The values are
+    those of the shifted images; ask `objective` itself for the plain ones. Source: Mordvintsev, Olah and Tyka
+    2015; article DC, where the shift was never undone (catalogue B40). Introduced in notebook 04.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, objective, generator, pixels):
+        state = getattr(generator, "state", generator)  # a variable is data to tf.function, a generator is not
+        pixels = tf.constant(pixels, tf.int32) if isinstance(pixels, (int, np.integer)) else pixels
+        return super().__new__(cls, objective, state, pixels)
+
+    def __call__(self, images):
+        generator = tf.random.Generator(state=self.state, alg="philox")
+        shift = generator.uniform((2,), -self.pixels, self.pixels + 1, tf.int32)
+        return self.objective(tf.roll(images, shift, axis=(1, 2)))
+
+
 def total_variation(images):
     """Return the mean squared difference of neighboring pixels of each image: large for speckle."""
     down = tf.reduce_mean(tf.square(images[:, 1:] - images[:, :-1]), axis=(1, 2, 3))

@@ -74,8 +74,8 @@ def find_precursors(features, indices, candidates):
     return candidates[answers[:, indices].argmax(axis=0)]
 
 
-def evolve_scales(objective, n, stages, seed):
-    """Return the `Ascent` of `n` images that grow from coarse to fine.
+def evolve_scales(objective, n, stages, seed, size=28):
+    """Return the `Ascent` of `n` images of `size` x `size` that grow from coarse to fine.
 
     Each stage is (grid size, weight, step sizes): fluctuations of that grid, times the weight, are added to
     what the stages before have made, and the climb goes on. `[(3, 1, np.full(150, 0.01)), (7, 0.5, ...)]`.
@@ -83,7 +83,7 @@ def evolve_scales(objective, n, stages, seed):
     """
     images, climbs = 0, []
     for grid, weight, step_sizes in stages:
-        images = standardize(images + weight * fluctuations(n, {grid: 1}, seed))
+        images = standardize(images + weight * fluctuations(n, {grid: 1}, seed, size))
         climbs.append(ascend(objective, images, step_sizes))
         images = climbs[-1].images
         if climbs[-1].stopped:

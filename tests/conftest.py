@@ -1,0 +1,33 @@
+"""Tiny random networks, made on the spot."""
+
+import keras
+import numpy as np
+import pytest
+
+from helpers.images import standardize
+
+
+def tiny_cnn(seed=0, channels=1, maps=5):
+    """A random CNN: images (12, 12, channels) -> conv -> pool -> conv `maps` -> dense 3."""
+    start = [keras.initializers.HeNormal(seed=10 * seed + layer) for layer in range(3)]
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, channels)),
+            keras.layers.Conv2D(4, 3, activation="relu", kernel_initializer=start[0], name="first"),
+            keras.layers.MaxPooling2D(2, name="pool"),
+            keras.layers.Conv2D(maps, 3, activation="relu", kernel_initializer=start[1], name="second"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(3, activation="softmax", kernel_initializer=start[2], name="output"),
+        ]
+    )
+
+
+@pytest.fixture
+def cnn():
+    return tiny_cnn()
+
+
+@pytest.fixture
+def starts():
+    """Eight random standardized images that fit `cnn`."""
+    return standardize(np.random.default_rng(1).standard_normal((8, 12, 12, 1)).astype(np.float32))

@@ -1,0 +1,226 @@
+"""ascent: the engine climbs, on the sphere, image by image, and reports truly."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import ascent
+from helpers.activations import feature_extractor, pre_activation_extractor
+from helpers.ascent import ascend, climb, identity, report_steps, soften
+from helpers.images import standardize
+from helpers.objectives import Channels
+
+
+class Linear(NamedTuple):
+    """The inner product with a fixed image: its maximum on the sphere is known on paper."""
+
+    target: tf.Tensor
+
+    def __call__(self, images):
+        return tf.reduce_mean(images * self.target, axis=(1, 2, 3))
+
+
+class Flat(NamedTuple):
+    """A hill without a slope."""
+
+    level: tf.Tensor
+
+    def __call__(self, images):
+        return self.level + 0 * tf.reduce_sum(images, axis=(1, 2, 3))
+
+
+
+
+@pytest.fixture
+def target():
+    return tf.constant(np.random.default_rng(7).standard_normal((1, 12, 12, 1)), tf.float32)
+
+
+def plain_loop(features, index, image, step_size, steps):
+    """The articles' loop, written independently: eager, one image, one map. Yields (value, image) before each step."""
+    image = tf.image.per_image_standardization(tf.constant(image[None]))
+    for _ in range(steps):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            value = tf.reduce_mean(features(image)[0, :, :, index])
+        yield float(value), image[0].numpy()
+        gradient = tape.gradient(value, image)
+        gradient = gradient / (tf.sqrt(tf.reduce_mean(tf.square(gradient))) + 1e-7)
+        image = tf.image.per_image_standardization(image + step_size * gradient)
+    yield float(tf.reduce_mean(features(image)[0, :, :, index])), image[0].numpy()
+
+
+def test_the_engine_agrees_step_for_step_with_a_plain_loop(cnn, starts):
+    features = feature_extractor(cnn, "second")
+    reports = climb(Channels(features, [2]), starts[:1], np.full(20, 0.01), reports=range)
+    expected = list(plain_loop(features, 2, starts[0], 0.01, 20))
+    expected = expected[:19] + expected[20:]  # the last report shows what the last step leaves
+    for (_, images, values), (value, image) in zip(reports, expected, strict=True):
+        assert values[0] == pytest.approx(value, abs=1e-4)
+        np.testing.assert_allclose(images[0], image, atol=2e-3)
+
+
+def test_a_linear_objective_ends_at_the_target_itself(target, starts):
+    result = ascend(Linear(target), starts, np.geomspace(5, 0.001, 40)).images
+    np.testing.assert_allclose(result, np.broadcast_to(standardize(target), result.shape), atol=0.01)
+
+
+def test_one_step_turns_the_image_by_at_most_the_arctangent_of_its_size(cnn, starts):
+    for step_size in (0.01, 0.3):
+        moved = ascend(Channels(feature_extractor(cnn, "second"), range(5)), starts[:5], [step_size]).images
+        cosines = (moved * starts[:5]).mean(axis=(1, 2, 3))
+        angles = np.arccos(np.clip(cosines, -1, 1))
+        assert (angles <= np.arctan(step_size) + 1e-3).all() and angles.max() > 0.5 * step_size
+
+
+def test_a_step_has_root_mean_square_of_its_size_before_it_is_projected(target, starts):
+    moved = ascend(Linear(target), starts, [0.25], project=identity).images
+    np.testing.assert_allclose(np.sqrt(((moved - starts) ** 2).mean(axis=(1, 2, 3))), 0.25, rtol=1e-4)
+
+
+def test_every_frame_stays_on_the_sphere_and_carries_its_own_value(cnn, starts):
+    objective = Channels(feature_extractor(cnn, "second"), range(5))
+    record = ascend(objective, starts[:5], np.full(30, 0.05))
+    for frame, values in zip(record.frames, record.values):
+        np.testing.assert_allclose(frame.std(axis=(1, 2, 3)), 1, rtol=1e-3)
+        np.testing.assert_allclose(values, objective(tf.constant(frame)), atol=1e-4)
+
+
+def test_the_first_frame_is_the_start_and_the_last_is_the_result(target, starts):
+    record = ascend(Linear(target), 3 * starts + 1, np.full(50, 0.02))
+    np.testing.assert_allclose(record.frames[0], starts, atol=1e-4)
+    assert (record.values[-1] > record.values[0]).all()
+    np.testing.assert_array_equal(record.images, record.frames[-1])
+
+
+def test_an_image_climbs_alone_as_it_climbs_in_a_batch(cnn, starts):
+    features = pre_activation_extractor(cnn, "second")
+    together = ascend(Channels(features, [0, 1, 2, 3]), starts[:4], np.full(10, 0.1))
+    for index in range(4):
+        alone = ascend(Channels(features, [index]), starts[index : index + 1], np.full(10, 0.1))
+        np.testing.assert_allclose(alone.images[0], together.images[index], atol=1e-3)
+
+
+def test_images_in_another_order_give_the_same_results_in_that_order(cnn, starts):
+    features, order = pre_activation_extractor(cnn, "second"), [3, 1, 0, 2]
+    one = ascend(Channels(features, [0, 1, 2, 3]), starts[:4], np.full(10, 0.1)).images
+    other = ascend(Channels(features, order), starts[order], np.full(10, 0.1)).images
+    np.testing.assert_allclose(other, one[order], atol=1e-3)
+
+
+def test_another_map_start_or_step_size_compiles_nothing_anew(cnn, starts):
+    features = feature_extractor(cnn, "second")
+    ascend(Channels(features, [0]), starts[:1], [0.1, 0.1])
+    before = ascent._step.experimental_get_tracing_count()
+    for index in range(5):
+        ascend(Channels(features, [index]), starts[index : index + 1], np.full(3 + index, 0.01 * (1 + index)))
+    assert ascent._step.experimental_get_tracing_count() == before
+
+
+def test_a_gradient_of_zero_moves_nothing_and_is_called_silent(starts):
+    record = ascend(Flat(tf.zeros(())), starts, np.full(5, 0.5))
+    np.testing.assert_allclose(record.images, starts, atol=1e-5)
+    assert set(record.status()) == {"silent"}
+
+
+def test_a_finished_climb_is_called_converged_and_an_unfinished_one_climbing(target, starts):
+    assert set(ascend(Linear(target), starts, np.full(600, 0.01)).status()) == {"converged"}
+    assert set(ascend(Linear(target), starts, np.full(20, 0.01)).status()) == {"climbing"}
+
+
+def test_a_falling_value_does_not_count_as_converged():
+    falling = ascent.Ascent(np.array([0, 9]), np.zeros((2, 1, 2, 2, 1)), np.array([[5.0], [3.0]]))
+    assert falling.status() == ["climbing"]
+
+
+def test_small_values_that_rise_are_not_called_converged():
+    """Catalogue B1: with 1.-7 in the place of 1e-7 every rise below 6 counted as converged."""
+    rising = ascent.Ascent(np.array([0, 1]), np.zeros((2, 1, 2, 2, 1)), np.array([[1.0], [1.2]]))
+    assert rising.status() == ["climbing"]
+
+
+def test_the_articles_steps_are_reported():
+    assert report_steps(600, 6).tolist() == [0, 9, 18, 36, 72, 144, 288, 599]
+
+
+@pytest.mark.parametrize("steps, reports", [(30, 6), (20, 6), (1, 6), (2, 3), (400, 7), (600, 8), (7, 0)])
+def test_reports_are_never_lost_doubled_or_out_of_range(steps, reports):
+    made = report_steps(steps, reports)
+    assert made[0] == 0 and made[-1] == steps - 1 and len(made) <= reports + 2
+    assert (np.diff(made) > 0).all()
+
+
+def test_no_steps_give_the_start_back(target, starts):
+    record = ascend(Linear(target), starts, [])
+    assert record.steps.tolist() == [0]
+    np.testing.assert_allclose(record.images, starts, atol=1e-5)
+
+
+def test_a_single_step_is_made(target, starts):
+    assert (ascend(Linear(target), starts, [0.1]).values > np.asarray(Linear(target)(starts))).all()
+
+
+def test_leaving_the_loop_stops_the_climb(target, starts):
+    seen = []
+    for step, _, _ in climb(Linear(target), starts, np.full(100, 0.01), reports=range):
+        seen.append(step)
+        if step == 7:
+            break
+    assert seen == list(range(8))
+
+
+def test_an_interrupt_keeps_what_was_made(target, starts, monkeypatch):
+    plain_step, calls = ascent._step, []
+
+    def stop_at_the_sixth(*arguments):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return plain_step(*arguments)
+
+    monkeypatch.setattr(ascent, "_step", stop_at_the_sixth)
+    record = ascend(Linear(target), starts, np.full(600, 0.01))
+    assert record.stopped and record.steps[-1] == 5 and (record.values[-1] > record.values[0]).all()
+    assert set(record.status()) == {"stopped"}
+    np.testing.assert_allclose(record.values[-1], Linear(target)(record.images), atol=1e-5)
+
+
+def test_softening_keeps_waves_in_place_and_weakens_them_as_promised():
+    x = np.arange(40)
+    for cycles, cutoff in ((2, 0.12), (8, 0.12), (8, 0.3)):
+        wave = np.broadcast_to(np.cos(2 * np.pi * cycles * x / 40), (1, 40, 40))[..., None].astype(np.float32)
+        softened = soften(tf.constant(wave), cutoff=cutoff).numpy()
+        np.testing.assert_allclose(softened, wave / (1 + (cycles / 40 / cutoff) ** 2), atol=1e-5)
+
+
+def test_softened_climbs_give_images_of_longer_waves(cnn, starts):
+    objective = Channels(pre_activation_extractor(cnn, "second"), range(5))
+    raw, calm = (ascend(objective, starts[:5], np.geomspace(5, 0.1, 30), precondition=way).images
+                 for way in (identity, partial(soften, cutoff=0.08)))
+    roughness = [np.square(np.diff(images, axis=1)).mean() for images in (raw, calm)]
+    assert roughness[1] < 0.6 * roughness[0]
+
+
+@pytest.mark.parametrize(
+    "images, step_sizes, message",
+    [
+        (np.zeros((12, 12, 1)), [0.1], "shape"),
+        (np.zeros((0, 12, 12, 1)), [0.1], "shape"),
+        (np.full((1, 12, 12, 1), np.nan), [0.1], "NaN"),
+        (np.ones((1, 12, 12, 1)), [0.1, -0.1], "above 0"),
+        (np.ones((1, 12, 12, 1)), [np.nan], "above 0"),
+        (np.ones((1, 12, 12, 1)), 0.1, "list of numbers"),
+    ],
+)
+def test_bad_input_is_refused_before_any_step(target, images, step_sizes, message):
+    with pytest.raises(ValueError, match=message):
+        ascend(Linear(target), images, step_sizes)
+
+
+def test_the_starting_images_are_not_changed(target, starts):
+    before = starts.copy()
+    ascend(Linear(target), starts, np.full(5, 0.5))
+    np.testing.assert_array_equal(starts, before)

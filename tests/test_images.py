@@ -1,0 +1,86 @@
+"""images: what standardize, to_display, contrast, resize and gray promise."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers.images import contrast, gray, resize, standardize, to_display
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(-3, 40, (5, 12, 9, 2)).astype(np.float32)
+
+
+def test_standardized_images_have_mean_zero_and_deviation_one(images):
+    result = standardize(images)
+    np.testing.assert_allclose(result.mean(axis=(1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(result.std(axis=(1, 2, 3)), 1, rtol=1e-5)
+
+
+def test_standardize_is_tensorflows_rule_also_for_faint_images(images):
+    faint = np.concatenate([images, 1e-4 * images, np.full((1, 12, 9, 2), 7.0, np.float32)])
+    np.testing.assert_allclose(standardize(faint), tf.image.per_image_standardization(faint), atol=1e-4)
+
+
+def test_a_constant_image_becomes_zero():
+    assert not standardize(np.full((1, 4, 4, 1), 5.0)).any()
+
+
+def test_numpy_gives_numpy_and_a_tensor_gives_a_tensor(images):
+    assert isinstance(standardize(images), np.ndarray) and tf.is_tensor(standardize(tf.constant(images)))
+
+
+def test_arguments_are_left_as_they_were(images):
+    before = images.copy()
+    standardize(images), to_display(images), contrast(images), resize(images, (4, 4))
+    np.testing.assert_array_equal(images, before)
+
+
+def test_display_fills_zero_to_one_for_each_image(images):
+    shown = to_display(images)
+    np.testing.assert_allclose(shown.min(axis=(1, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(shown.max(axis=(1, 2, 3)), 1, atol=1e-6)
+    assert (to_display(np.ones((1, 3, 3, 1))) == 0.5).all()
+
+
+def test_contrast_puts_the_mean_at_the_center_and_three_deviations_on_the_range():
+    ramp = np.linspace(0, 1, 25, dtype=np.float32).reshape(1, 5, 5, 1)
+    shown = contrast(ramp, center=0.4, gain=0.5)
+    np.testing.assert_allclose(shown, 0.4 + 0.5 * standardize(ramp) / 3, atol=1e-6)
+    assert contrast(ramp, center=0.0, gain=9.0).min() == 0 and contrast(ramp, center=0.0, gain=9.0).max() == 1
+
+
+def test_contrast_does_not_depend_on_brightness_or_scale(images):
+    np.testing.assert_allclose(contrast(images), contrast(5 * images - 3), atol=1e-5)
+
+
+def test_resizing_to_the_same_size_changes_nothing(images):
+    np.testing.assert_allclose(resize(images, (12, 9)), images, atol=1e-5)
+
+
+def test_shrinking_averages_instead_of_picking_pixels():
+    checkers = (np.indices((40, 40)).sum(axis=0) % 2).astype(np.float32)[None, ..., None]
+    assert np.abs(resize(checkers, (7, 7)) - 0.5).max() < 0.1
+
+
+def test_gray_weighs_red_green_and_blue_as_the_eye_does():
+    pure = np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
+    np.testing.assert_allclose(gray(pure).ravel(), [0.299, 0.587, 0.114], atol=1e-6)
+    np.testing.assert_allclose(gray(np.full((1, 2, 2, 3), 0.7)), 0.7, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((28, 28)), np.zeros((28, 28, 1)), 3.0])
+def test_what_is_no_batch_is_refused_by_its_shape(bad):
+    with pytest.raises(ValueError, match="a batch is"):
+        standardize(bad)
+
+
+def test_gray_refuses_an_image_that_is_gray_already():
+    with pytest.raises(ValueError, match="got 1"):
+        gray(np.zeros((1, 4, 4, 1)))
+
+
+def test_a_size_without_pixels_is_refused(images):
+    with pytest.raises(ValueError, match="no pixels"):
+        resize(images, (0, 5))

@@ -1,0 +1,57 @@
+"""The house keeps its rooms apart: which helper may import what."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HELPERS = Path(__file__).resolve().parent.parent / "helpers"
+MAY_IMPORT = {  # of the other helpers
+    "images": set(),
+    "models": set(),
+    "activations": set(),
+    "objectives": set(),
+    "data": {"images"},
+    "fluctuations": {"images"},
+    "ascent": {"images"},
+    "figures": {"images"},
+    "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
+    "recipe": {"activations", "ascent", "data", "models", "objectives"},
+}
+ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "ipywidgets": set(), "sklearn": {"data"}}
+
+
+def imported(module):
+    """The full names of what a helper imports, anywhere in its text."""
+    names = set()
+    for node in ast.walk(ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_every_helper_has_a_rule():
+    assert {path.stem for path in HELPERS.glob("*.py")} - {"__init__"} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_a_helper_imports_no_other_helper_than_it_may(module):
+    others = {name.split(".")[1] for name in imported(module) if name.startswith("helpers.")}
+    assert others <= MAY_IMPORT[module]
+
+
+@pytest.mark.parametrize("module", MAY_IMPORT)
+def test_only_the_appointed_helpers_import_a_library(module):
+    roots = {name.split(".")[0] for name in imported(module)}
+    assert not [library for library, allowed in ONLY.items() if library in roots and module not in allowed]
+
+
+def test_only_the_engine_takes_gradients_and_only_once():
+    found = {path.stem: path.read_text(encoding="utf-8").count("GradientTape(") for path in HELPERS.glob("*.py")}
+    assert {name: count for name, count in found.items() if count} == {"ascent": 1}
+
+
+def test_nothing_in_the_helpers_touches_pyplot():
+    assert not any("matplotlib.pyplot" in imported(module) for module in MAY_IMPORT)

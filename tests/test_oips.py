@@ -1,0 +1,137 @@
+"""oips: every map that can be reached is reached, the same way alone and among others, and how is said truly."""
+
+import keras
+import numpy as np
+import pytest
+
+from helpers import ascent, oips
+from helpers.activations import feature_extractor, mean_activations
+from helpers.ascent import soften
+from helpers.fluctuations import fluctuations
+from helpers.objectives import Channels
+from helpers.oips import create_oips, evolve_scales, find_precursors, layer_zoo
+from tests.conftest import tiny_cnn
+
+
+@pytest.fixture(scope="module")
+def shy():
+    """A CNN whose map 0 answers to anything, 1 to few starts, 2 to none but can be woken, and 3 never."""
+    model = tiny_cnn(seed=3, maps=4)
+    kernel, bias = model.get_layer("second").get_weights()
+    answers = feature_extractor(tiny_cnn(seed=3, maps=4), "second")(fluctuations(300, {3: 1, 7: 1}, 1, size=12))
+    loudest = np.asarray(answers).max(axis=(1, 2))  # (300, 4)
+    bias[0], bias[1] = 5, -np.quantile(loudest[:, 1], 0.97)
+    bias[2] = -1.1 * loudest[:, 2].max()
+    kernel[..., 3], bias[3] = 0, -1
+    model.get_layer("second").set_weights([kernel, bias])
+    return model
+
+
+def test_each_map_gets_the_verdict_it_deserves(shy):
+    result = create_oips(shy, "second", [0, 1, 2, 3], seed=0)
+    assert result.how.tolist() == ["start", "precursor", "pre-activation", "unreachable"]
+    assert (result.values[:3] > 0).all() and result.values[3] == 0
+
+
+def test_the_values_are_the_mean_activations_of_the_images(cnn):
+    result = create_oips(cnn, "second", [1, 4])
+    answers = mean_activations(feature_extractor(cnn, "second"), result.images)
+    np.testing.assert_allclose(result.values, answers[[0, 1], [1, 4]], rtol=1e-5)
+    np.testing.assert_allclose(result.ascent.values[-1], result.values)
+    np.testing.assert_array_equal(result.ascent.images, result.images)
+
+
+def test_an_oip_answers_more_than_any_of_500_random_images(cnn):
+    result = layer_zoo(cnn, "second")
+    answers = mean_activations(feature_extractor(cnn, "second"), fluctuations(500, {3: 1, 12: 1}, 0, size=12))
+    reached = result.how != "unreachable"
+    assert reached.any() and (result.values >= answers.max(axis=0))[reached].all()
+
+
+def test_a_map_has_the_same_oip_alone_among_others_and_in_any_order(shy):
+    together = layer_zoo(shy, "second", seed=4)
+    other_way = create_oips(shy, "second", [2, 0], seed=4)
+    np.testing.assert_allclose(other_way.images, together.images[[2, 0]], atol=1e-3)
+    assert create_oips(shy, "second", [1], seed=4).how == together.how[1]
+
+
+def test_another_seed_starts_elsewhere(cnn):
+    first, second = (create_oips(cnn, "second", [1], seed=seed).ascent.frames[0] for seed in (0, 1))
+    assert np.abs(first - second).mean() > 0.3
+
+
+def test_steps_are_counted_through_the_stages(cnn):
+    steps = create_oips(cnn, "second", [0, 1]).ascent.steps
+    assert steps[0] == 0 and steps[-1] == 29 and (np.diff(steps) > 0).all()
+
+
+def test_the_zoo_shows_every_map_once(cnn):
+    result = layer_zoo(cnn, "first")
+    assert result.indices.tolist() == [0, 1, 2, 3] and result.images.shape == (4, 12, 12, 1)
+
+
+def test_softened_oips_are_calmer(cnn):
+    raw, calm = layer_zoo(cnn, "second"), layer_zoo(cnn, "second", precondition=soften)
+    assert np.square(np.diff(calm.images, axis=1)).mean() < np.square(np.diff(raw.images, axis=1)).mean()
+
+
+def test_color_input_gets_a_fluctuation_for_every_channel():
+    result = create_oips(tiny_cnn(channels=3), "second", [0, 1])
+    start = result.ascent.frames[0]
+    assert start.shape == (2, 12, 12, 3)
+    assert abs(np.corrcoef(start[0, ..., 0].ravel(), start[0, ..., 1].ravel())[0, 1]) < 0.9
+
+
+def test_a_precursor_is_the_candidate_with_the_strongest_answer(cnn):
+    features, candidates = feature_extractor(cnn, "second"), fluctuations(40, {3: 1, 7: 1}, 2, size=12)
+    chosen = find_precursors(features, [3, 0], candidates)
+    answers = mean_activations(features, candidates)
+    np.testing.assert_array_equal(chosen, candidates[[answers[:, 3].argmax(), answers[:, 0].argmax()]])
+
+
+def test_scales_are_added_one_after_the_other(cnn):
+    stages = [(3, 1, np.full(8, 0.05)), (7, 0.5, np.full(8, 0.05)), (12, 0.2, np.full(16, 0.05))]
+    record = evolve_scales(Channels(feature_extractor(cnn, "second"), [0, 1]), 2, stages, seed=0, size=12)
+    np.testing.assert_allclose(record.frames[0], fluctuations(2, {3: 1}, 0, size=12), atol=1e-4)
+    assert record.steps[-1] == 31 and record.frames.shape[1:] == (2, 12, 12, 1)
+    assert (record.values[-1] > record.values[0]).all()
+
+
+def test_an_interrupt_keeps_the_oips_as_they_are(cnn, monkeypatch):
+    plain_step, calls = ascent._step, []
+
+    def stop_at_the_twentieth(*arguments):
+        calls.append(1)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return plain_step(*arguments)
+
+    monkeypatch.setattr(ascent, "_step", stop_at_the_twentieth)
+    result = create_oips(cnn, "second", [0, 1])
+    assert result.ascent.stopped and len(calls) == 20 and result.images.shape == (2, 12, 12, 1)
+
+
+def test_the_readers_model_stays_as_it_was(cnn):
+    before, config = cnn.get_weights(), cnn.get_config()
+    layer_zoo(cnn, "second")
+    assert cnn.get_config() == config
+    for old, new in zip(before, cnn.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("layer, indices, message", [
+    ("Second", [0], "layer 'Second' not found; this model has first, pool, second"),
+    ("second", [5], "map index 5 does not exist"),
+    ("second", [-1], "map index -1 does not exist"),
+    ("second", [], "whole number"),
+])  # fmt: skip
+def test_what_does_not_exist_is_refused(cnn, layer, indices, message):
+    with pytest.raises(ValueError, match=message):
+        create_oips(cnn, layer, indices)
+
+
+def test_a_model_with_two_inputs_is_refused():
+    pictures = [keras.Input((12, 12, 1)), keras.Input((12, 12, 1))]
+    both = keras.layers.Conv2D(2, 3, name="joined")(keras.layers.Add()(pictures))
+    with pytest.raises(ValueError, match="2 inputs"):
+        oips.layer_zoo(keras.Model(pictures, both), "joined")
