@@ -5,7 +5,7 @@ figure that is the last value of a cell (after `%matplotlib inline`). One gray m
 size matters, one diverging map (`SIGNED`) for values that have a sign.
 """
 
-from itertools import product
+from itertools import compress, product
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def image_grid(images, titles=(), columns=8, cmap="gray", limits=None, width=WID
     low, high = limits or (0, 1)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    lines = max((title.count("\n") + 1 for title in titles), default=0)
+    lines = max((str(title).count("\n") + 1 for title in titles), default=0)
     cell = width / columns
     height = rows * (cell * images.shape[1] / images.shape[2] + 0.17 * lines + 0.06)
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -121,7 +121,7 @@ def heat_map(values, x_label, y_label, value_label, cmap="viridis", numbers=Fals
     """
     values = np.asarray(values)
     if limits is None:
-        top = np.abs(values).max()
+        top = _largest(values)
         limits = (-top, top) if cmap == SIGNED else (values.min(), values.max())
     rows, columns = values.shape
     figure = Figure(figsize=(width, min(width, max(1.6, width * rows / columns))), layout="constrained")
@@ -180,29 +180,31 @@ def boxed_images(images, boxes, titles=(), columns=5, cmap="gray", width=WIDTH):
 
 
 def draw_filter_positions(size, kernel, stride):
-    """Return all positions of a mask on a square grid, and the map it makes (figure I-1, notebook 01).
+    """Return how a mask moves over a square grid, and the map it makes (figure I-1, notebook 01).
 
-    The number in a cell says how many masks cover it.
+    The number in a cell says how many positions of the mask cover it; two neighboring positions are outlined,
+    and so are the two nodes they make.
     """
-    nodes = np.arange((size - kernel) // stride + 1)
+    nodes = (size - kernel) // stride + 1
     coverage = np.zeros((size, size), int)
-    figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(size, size / 2))
-    for row, column in product(stride * nodes, stride * nodes):
+    for row, column in product(stride * np.arange(nodes), repeat=2):
         coverage[row : row + kernel, column : column + kernel] += 1
-        odd = (row // stride + column // stride) % 2
-        edge = {"edgecolor": COLORS[odd], "linestyle": LINES[odd], "linewidth": 1.8, "fill": False}
-        inset = 0.08 + 0.1 * odd
-        left.add_patch(Rectangle((column - 0.5 + inset, row - 0.5 + inset), *2 * [kernel - 2 * inset], **edge))
-        right.add_patch(Rectangle((column // stride - 0.42, row // stride - 0.42), 0.84, 0.84, **edge))
-    _cells(left, coverage, "Greys", (0, 2.5 * coverage.max()))
-    _cells(right, np.zeros((len(nodes), len(nodes))), "Greys", (0, 1), numbers="")
-    left.set_title(f"{size} x {size} nodes, mask {kernel} x {kernel}, stride {stride}", fontsize=10)
-    right.set_title(f"feature map, {len(nodes)} x {len(nodes)} nodes", fontsize=10)
-    for node in (0, 1):
-        start, end = (stride * node + kernel / 2 - 0.5, -0.42), (node, -0.42)
-        arrow = ConnectionPatch(start, end, left.transData, right.transData, arrowstyle="->", color=COLORS[node % 2],
-                                connectionstyle="arc3,rad=-0.25", linestyle=LINES[node % 2], linewidth=1.4)
+    figure = Figure(figsize=(WIDTH, 5.3), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.15, rect=(0, 0, 1, 0.9))
+    left, right = figure.subplots(1, 2, width_ratios=(size, 0.8 * size))
+    _cells(left, coverage, "Greys", (0, 2 * coverage.max()))
+    _cells(right, np.zeros((nodes, nodes)), "Greys", (0, 1), numbers="")
+    left.set_xlabel(f"{size} x {size} nodes, mask {kernel} x {kernel}, stride {stride}", fontsize=10)
+    right.set_xlabel(f"feature map, {nodes} x {nodes} nodes", fontsize=10)
+    for node, color, line in zip(range(min(2, nodes)), COLORS, LINES):
+        edge = {"edgecolor": color, "linestyle": line, "linewidth": 3, "fill": False}
+        inset = 0.06 + 0.1 * node
+        corner = stride * node - 0.5 + inset, inset - 0.5
+        left.add_patch(Rectangle(corner, kernel - 2 * inset, kernel - 2 * inset, **edge))
+        right.add_patch(Rectangle((node - 0.44, -0.44), 0.88, 0.88, **edge))
+        start, end = (stride * node + kernel / 2 - 0.5, -0.4), (node, -0.44)
+        arrow = ConnectionPatch(start, end, left.transData, right.transData, arrowstyle="-|>", color=color,
+                                connectionstyle="arc3,rad=-0.2", linestyle=line, linewidth=1.6)
         figure.add_artist(arrow)
     return figure
 
@@ -254,7 +256,7 @@ def draw_pooling(values, size=2):
             axes.add_patch(Rectangle((column - 0.44, row - 0.44), 0.88, 0.88, **edge))
     for row, column in product(*map(range, values.shape)):
         if row >= rows * size or column >= columns * size:
-            left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="///", edgecolor="0.6"))
+            left.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, hatch="//", edgecolor="k", alpha=0.5))
     left.set_title(f"map in tiles of {size} x {size}, largest value circled", fontsize=10)
     for axes, (name, pooled) in zip(others, {"max": tiles.max((2, 3)), "mean": tiles.mean((2, 3))}.items()):
         _cells(axes, pooled, "Greys", limits)
@@ -276,14 +278,15 @@ def draw_links(kernels, nodes, size):
     summit = (1.7 * (size * count - above) / 2 - 0.35 * size, 1.0 * size)
     for index, offset in enumerate(offsets):
         _sheet_of_nodes(axes, size, offset, f"map {index}, {size} x {size} nodes")
-    _sheet_of_nodes(axes, above, summit, f"one map above, {above} x {above} nodes")
+    _sheet_of_nodes(axes, above, summit, "")
+    axes.text(summit[0] + above, summit[1], f"one map above,\n{above} x {above} nodes", va="top", fontsize=10)
     for place, (row, column) in enumerate(nodes):
         end = _slanted(row, column, summit)
         for index, offset in enumerate(offsets):
             for down, right in product(range(kernel), range(kernel)):
                 weight, start = kernels[down, right, index], _slanted(row + down, column + right, offset)
-                line = {"color": "firebrick" if weight > 0 else "royalblue", "linewidth": 0.3 + 2.5 * abs(weight) / top}
-                axes.plot(*zip(start, end), LINES[int(weight < 0)], **line, alpha=0.75, zorder=2)
+                color, line = {1: ("firebrick", "-"), -1: ("royalblue", "--"), 0: ("0.6", ":")}[int(np.sign(weight))]
+                axes.plot(*zip(start, end), line, color=color, linewidth=0.5 + 2.3 * abs(weight) / top, zorder=2)
                 axes.plot(*start, "so"[place % 2], color="k", markersize=5, zorder=3)
         axes.plot(*end, "so"[place % 2], color="k", markersize=9, zorder=4)
     axes.set_aspect("equal")
@@ -328,40 +331,45 @@ def draw_cut(geometries, image_size):
 
     `geometries` come from `models.receptive_fields`. Each row of dots is one layer, a dot lies above the middle
     of the pixels its node sees, lines go to the border nodes of each mask only. Hollow dots reach no node of the
-    last layer. The bar at the right end is as long as the field of one node.
+    last layer. The bar at the right is as long as the field of one node.
     """
-    figure = Figure(figsize=(WIDTH, 1.05 * len(geometries) + 1.2), layout="constrained")
+    levels = [("Image", image_size, 1, 1, 0)]
+    levels += [(one.layer, one.map_size[0], one.field, one.stride, one.start) for one in geometries]
+    figure = Figure(figsize=(WIDTH, 0.95 * len(levels)), layout="constrained")
     axes = figure.subplots()
-    counts = [image_size, *(geometry.map_size[0] for geometry in geometries)]
-    fields = [1, *(geometry.field for geometry in geometries)]
-    strides = [1, *(geometry.stride for geometry in geometries)]
-    starts = [0, *(geometry.start for geometry in geometries)]
-    rows = [start + stride * np.arange(count) + (field - 1) / 2
-            for start, stride, count, field in zip(starts, strides, counts, fields)]
-    used = np.ones(counts[-1], bool)
-    for level in range(len(counts) - 1, -1, -1):
-        name = geometries[level - 1].layer if level else "Image"
-        axes.scatter(rows[level], level + 0 * rows[level], 34, np.where(used, "k", "w"), edgecolors="k", zorder=3)
-        axes.text(-1.6, level, f"{name}\n{counts[level]} nodes", ha="right", va="center", fontsize=9)
-        axes.plot([image_size + 1, image_size + 1 + fields[level]], [level, level], color=COLORS[1], linewidth=5,
+    used = np.ones(levels[-1][1], bool)
+    for level in reversed(range(len(levels))):
+        name, count, field, stride, start = levels[level]
+        middles = _middles(count, field, stride, start)
+        axes.scatter(middles, np.full(count, level), 34, np.where(used, "k", "w"), edgecolors="k", zorder=3)
+        axes.text(-1.6, level, f"{name}\n{count} nodes", ha="right", va="center", fontsize=9)
+        axes.plot([image_size + 1, image_size + 1 + field], [level, level], color=COLORS[1], linewidth=5,
                   solid_capstyle="butt")
-        axes.text(image_size + 1, level + 0.16, f"field {fields[level]}, stride {strides[level]}", fontsize=9)
-        if level == 0:
-            break
-        kernel = (fields[level] - fields[level - 1]) // strides[level - 1] + 1
-        first = (starts[level] - starts[level - 1]) // strides[level - 1]
-        step, below = strides[level] // strides[level - 1], np.zeros(counts[level - 1], bool)
-        for node in range(counts[level]):
-            read = np.arange(kernel) + first + step * node
-            read = read[(read >= 0) & (read < counts[level - 1])]
-            below[read] |= used[node]
-            for border in read[[0, -1]]:
-                ends = [rows[level][node], rows[level - 1][border]], [level, level - 1]
-                axes.plot(*ends, color=COLORS[node % 2], linestyle=LINES[node % 2], linewidth=1, zorder=2)
-        used = below
-    axes.set_xlim(-6, image_size + 2 + max(fields))
+        axes.text(image_size + 0.7, level + 0.16, f"field {field}, stride {stride}", fontsize=9)
+        if level:
+            below, reads = _middles(*levels[level - 1][1:]), _nodes_read(levels[level], levels[level - 1])
+            for node, read in enumerate(reads):
+                x = [below[read[0]], middles[node], below[read[-1]]]
+                line = {"color": COLORS[node % 2], "linestyle": LINES[node % 2], "linewidth": 1, "zorder": 2}
+                axes.plot(x, [level - 1, level, level - 1], **line)
+            used = np.isin(np.arange(levels[level - 1][1]), np.concatenate(list(compress(reads, used))))
+    axes.set_xlim(-6, image_size + 2 + levels[-1][2])
     axes.set_axis_off()
     return figure
+
+
+def _middles(count, field, stride, start):
+    """Above which pixel the nodes of a layer lie."""
+    return start + (field - 1) / 2 + stride * np.arange(count)
+
+
+def _nodes_read(layer, below):
+    """For each node of a layer the indices of the nodes it reads in the layer below, as arrays."""
+    _, count, field, stride, start = layer
+    _, limit, field_below, stride_below, start_below = below
+    reach = np.arange((field - field_below) // stride_below + 1) + (start - start_below) // stride_below
+    reads = [reach + node * (stride // stride_below) for node in range(count)]
+    return [read[(read >= 0) & (read < limit)] for read in reads]
 
 
 def _cells(axes, values, cmap, limits, numbers="g", sign=""):

@@ -5,6 +5,7 @@ tensor, so that it can be part of a compiled step, and a numpy array for everyth
 """
 
 import numpy as np
+import scipy.ndimage
 import tensorflow as tf
 
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
@@ -56,6 +57,51 @@ def gray(images):
     if batch.shape[-1] != 3:
         raise ValueError(f"gray needs 3 channels (red, green, blue), got {batch.shape[-1]}")
     return _like(images, tf.reduce_sum(batch * LUMA, axis=-1, keepdims=True))
+
+
+def cut_tiles(photo, size, step):
+    """Return the tiles of one photo `(height, width, channels)`, row by row, as `(n, *size, channels)`.
+
+    `size` and `step` are (height, width) in pixels; where the step is smaller than the size, tiles overlap.
+    Raises ValueError if the tiles do not end exactly at the photo's edge. Introduced in notebook 07.
+    """
+    _check_tiling(photo.shape[:2], size, step)
+    windows = np.lib.stride_tricks.sliding_window_view(photo, size, axis=(0, 1))[:: step[0], :: step[1]]
+    return windows.transpose(0, 1, 3, 4, 2).reshape(-1, *size, photo.shape[2])
+
+
+def join_tiles(tiles, shape, step):
+    """Return the photo `(*shape, channels)` that tiles make up; where they overlap they are blended smoothly.
+
+    The inverse of `cut_tiles` with the same `step`: tiles that were not changed give the photo back. Each tile
+    counts most in its middle and next to nothing at its edge, so an overlap leaves no seam.
+    """
+    size = tiles.shape[1:3]
+    _check_tiling(shape, size, step)
+    window = np.outer(*(np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2 for length in size))[..., None]
+    total, weight = np.zeros((*shape, tiles.shape[3])), np.zeros((*shape, 1))
+    corners = [(row, column) for row in range(0, shape[0] - size[0] + 1, step[0])
+               for column in range(0, shape[1] - size[1] + 1, step[1])]
+    for tile, (row, column) in zip(tiles, corners, strict=True):
+        place = (slice(row, row + size[0]), slice(column, column + size[1]))
+        total[place] += window * tile
+        weight[place] += window
+    return (total / weight).astype(np.float32)
+
+
+def local_moments(images, window):
+    """Return (means, deviations) of the images around every pixel, in a square of `window` pixels."""
+    images = np.asarray(images, np.float64)
+    area = (1, window, window, 1)
+    means = scipy.ndimage.uniform_filter(images, area, mode="reflect")
+    squares = scipy.ndimage.uniform_filter(images**2, area, mode="reflect")
+    return np.float32(means), np.float32(np.sqrt(np.maximum(squares - means**2, 0)))
+
+
+def _check_tiling(shape, size, step):
+    for length, part, move in zip(shape, size, step):
+        if not 1 <= move <= part <= length or (length - part) % move:
+            raise ValueError(f"tiles of {tuple(size)} every {tuple(step)} pixels do not fit a photo of {tuple(shape)}")
 
 
 def _standardize(batch):

@@ -66,7 +66,7 @@ def load_cnn(path=None):
     FileNotFoundError for a missing file and ValueError for one that is no Keras model, holds a Lambda layer
     or has no convolutional layer. Introduced in notebook 02.
     """
-    path = SHIPPED if path is None else Path(path)
+    path = SHIPPED if path is None else Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"no model file {str(path)!r}; give the path of a .keras or .h5 file")
     if path.is_dir() or path.suffix not in (".keras", ".h5", ".hdf5"):
@@ -74,12 +74,8 @@ def load_cnn(path=None):
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds; the reader needs one sentence, the cause stays chained
-        if "lambda" in str(error).lower():
-            reason = "it holds a Lambda layer, which could run any code; rebuild the model without it"
-        else:
-            reason = "it is damaged or no Keras model; save it again with model.save"
-        raise ValueError(f"{path.name!r} cannot be loaded: {reason}") from error
-    if not any(isinstance(layer, layers.Conv2D) for layer in model.layers):
+        raise ValueError(f"{path.name!r} cannot be loaded: {_why(error, path)}") from error
+    if not any(isinstance(layer, layers.Conv2D) for layer in getattr(model, "layers", ())):
         raise ValueError(f"the model in {path.name!r} has no Conv2D layer, so there are no feature maps to look at")
     return model
 
@@ -88,24 +84,24 @@ def train_cnn(model, images, labels, validation, epochs=12, batch_size=128, peak
               disturb=lambda images, labels: images, seed=0, backup=None, verbose="auto"):
     """Train `model` in place, leave it with the weights of its best epoch, and return the history.
 
-    The history is {name: one value per epoch} of loss, accuracy, val_loss, val_accuracy and learning_rate.
+    The history is {name: one value per epoch} of loss, accuracy, val_loss and val_accuracy.
 
     images, labels  the training digits, in model space `(n, 28, 28, 1)` and as numbers 0..9 `(n,)`
     validation      (images, labels) that choose the best epoch and are never trained on
-    epochs          rounds through the images; each is moved, turned and scaled a little anew every time
-    peak_rate       the learning rate rises to it during the first 15 % of the steps, then cools along a cosine
+    epochs          rounds through the images; each is moved anew every time, see `augment`
+    peak_rate       the highest learning rate, see `rate_schedule`
     weight_decay    L2 on the kernels of the dense layers; on the convolutions it would silence maps
     disturb         a function (images, labels) -> images applied to every batch, see `recipe.worst_case`
     backup          a folder: a training that was killed goes on from its last full epoch when called again
 
-    Source: articles II and III by their titles; the recipe is ours. Introduced in notebook 02.
+    Raises ValueError for images and labels that do not pair up, or no epoch. Source: articles II and III by
+    their titles; the recipe is ours. Introduced in notebook 02.
     """
+    if len(images) == 0 or len(images) != len(labels) or epochs < 1:
+        raise ValueError(f"{len(images)} images, {len(labels)} labels and {epochs} epochs: give one label for "
+                         "each image and at least one epoch")
     digits = _augmented(images, labels, batch_size, seed)
-    steps = epochs * len(digits)
-    warm_up = int(0.15 * steps)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.05 * peak_rate, decay_steps=max(1, steps - warm_up), warmup_target=peak_rate, warmup_steps=warm_up
-    )
+    rate = rate_schedule(epochs * len(digits), peak_rate)
     student = _Student(model, disturb, weight_decay)
     student.compile(
         keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
@@ -116,9 +112,39 @@ def train_cnn(model, images, labels, validation, epochs=12, batch_size=128, peak
     callbacks = [keep := _KeepBest(model, backup)]
     if backup:
         callbacks.append(keras.callbacks.BackupAndRestore(Path(backup) / "state", double_checkpoint=True))
-    student.fit(digits, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=verbose,
-                shuffle=False)
+    student.fit(digits, validation_data=validation, validation_batch_size=500, epochs=epochs,
+                callbacks=callbacks, verbose=verbose, shuffle=False)  # they are shuffled already
     return keep.history
+
+
+def rate_schedule(steps, peak_rate):
+    """Return the learning rate as a Keras schedule, a function of the step.
+
+    It rises in a straight line from a twentieth of `peak_rate` to all of it during the first 15 % of the
+    steps, while the random start weights sort themselves, and then cools to 0 along half a cosine wave.
+    Source: Loshchilov and Hutter 2017; article III by its title. Introduced in notebook 02.
+    """
+    warm_up = int(0.15 * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.05 * peak_rate, decay_steps=max(1, steps - warm_up), warmup_target=peak_rate, warmup_steps=warm_up
+    )
+
+
+def augment(images, seed, turn=10.0, zoom=0.1, shift=0.07):
+    """Return each image moved a little at random, in model space; the same `seed` moves them the same way.
+
+    Each is turned by up to `turn` degrees either way, scaled by up to a share `zoom` and shifted by up to a
+    share `shift` of its size; what comes in at the border repeats the border. Introduced in notebook 02.
+    """
+    batch = tf.cast(images, tf.float32)
+    n, height, width = tf.shape(batch)[0], batch.shape[1], batch.shape[2]
+    transforms = _random_transforms(n, (height, width), seed, turn, zoom, shift)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=batch, transforms=transforms, output_shape=(height, width), fill_value=0.0,
+        interpolation="BILINEAR", fill_mode="NEAREST",
+    )
+    moved = tf.image.per_image_standardization(moved)
+    return moved if tf.is_tensor(images) else moved.numpy()
 
 
 class Geometry(NamedTuple):
@@ -144,13 +170,14 @@ def receptive_fields(model):
 
     With kernel k, stride s and the jump j between neighboring nodes of the layer below, the field grows by
     (k - 1) * j and the jump becomes s * j. Fields are counted without the image's border: in the padding of a
-    "same" convolution a node sees less. Raises ValueError for a model with branches. Introduced in notebook
-    01, which corrects the sizes given in article I.
+    "same" convolution a node sees less. Raises ValueError for a model with branches, for images of no fixed size,
+    for masks that are not square, and for layers that shift nodes in another way, such as ZeroPadding2D.
+    Introduced in notebook 01, which corrects the sizes given in article I.
     """
-    table, field, stride, start = [], 1, 1, 0
-    for layer in model.layers:
-        if isinstance(getattr(layer, "input", None), (list, tuple)):
-            raise ValueError(f"layer {layer.name!r} reads several layers; receptive fields are for a chain of layers")
+    if len(model.inputs or ()) != 1 or None in model.input_shape[1:]:
+        raise ValueError(f"model {model.name!r} needs one input of a fixed size, such as keras.Input((28, 28, 1))")
+    table, field, stride, start, seen = [], 1, 1, 0, (0, model.input_shape[1] - 1)
+    for layer in _checked_chain(model):
         window = _window(layer)
         if window is None:
             continue
@@ -160,18 +187,49 @@ def receptive_fields(model):
         field, stride = field + (kernel - 1) * stride, step * stride
         _, height, width, maps = layer.output.shape
         end = start + (height - 1) * stride + field - 1
-        seen = (max(0, start), min(end, model.input_shape[1] - 1))
+        seen = (max(seen[0], start), min(seen[1], end))  # what the layer below lost stays lost
         table.append(Geometry(layer.name, (height, width), maps, layer.count_params(), field, stride, start, seen))
     return table
 
 
+def _checked_chain(model):
+    """The layers of the model, refused unless each reads the one before it and leaves nodes in known places."""
+    below = None
+    for layer in model.layers:
+        if isinstance(layer, layers.InputLayer):
+            continue
+        if isinstance(layer, keras.Model):
+            raise ValueError(f"layer {layer.name!r} is a model itself; ask for its receptive fields alone")
+        read = layer.input
+        if isinstance(read, (list, tuple)) or (below and read._keras_history.operation is not below):
+            raise ValueError(f"layer {layer.name!r} is part of a branch; receptive fields are for a chain of layers")
+        if len(layer.output.shape) == 4 and layer.output.shape[1:3] != read.shape[1:-1] and _window(layer) is None:
+            raise ValueError(f"layer {layer.name!r} moves nodes in a way that receptive_fields does not know")
+        yield layer
+        below = layer
+
+
 def _window(layer):
-    """(kernel, stride, padding) of a layer that slides a window over the image, along the height; else None."""
-    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-        return layer.dilation_rate[0] * (layer.kernel_size[0] - 1) + 1, layer.strides[0], layer.padding
-    if isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
-        return layer.pool_size[0], layer.strides[0], layer.padding
-    return None
+    """(kernel, stride, padding) of a layer that slides a square window over the image; else None."""
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)):
+        size, step, dilation = layer.kernel_size, layer.strides, layer.dilation_rate
+    elif isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
+        size, step, dilation = layer.pool_size, layer.strides, (1, 1)
+    else:
+        return None
+    if any(along != across for along, across in (size, step, dilation)):
+        raise ValueError(f"layer {layer.name!r} has a mask or stride that is not square; receptive_fields needs that")
+    return dilation[0] * (size[0] - 1) + 1, step[0], layer.padding
+
+
+def _why(error, path):
+    """The reason why a model file cannot be loaded, and the remedy."""
+    message = str(error).replace(str(path), "").lower()  # a file may be named lambda
+    if "lambda" in message:
+        return "it holds a Lambda layer, which could run any code; rebuild the model without it"
+    if "could not locate class" in message or "unknown layer" in message:
+        return "it holds a layer that Keras does not know; rebuild the model from layers of Keras"
+    return "it is damaged or no Keras model; save it again with model.save"
 
 
 def _random(seed, layer):
@@ -181,29 +239,23 @@ def _random(seed, layer):
 
 def _augmented(images, labels, batch_size, seed):
     """Batches of digits, shuffled and moved anew in every epoch, the same for the same seed."""
-    noise = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     digits = tf.data.Dataset.from_tensor_slices((np.asarray(images, np.float32), np.asarray(labels, np.int64)))
     batches = digits.shuffle(len(images), seed=seed).batch(batch_size, drop_remainder=len(images) >= batch_size)
-    moved = tf.data.Dataset.zip(batches, noise).map(lambda batch, seeds: (_moved(batch[0], seeds), batch[1]))
+    moved = tf.data.Dataset.zip(batches, seeds).map(lambda batch, seed: (augment(batch[0], seed), batch[1]))
     return moved.prefetch(2)
 
 
-def _moved(images, seeds, turn=10.0, zoom=0.1, shift=0.07):
-    """Each image turned by up to `turn` degrees, scaled by up to `zoom` and shifted by up to `shift` of its size."""
-    n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    angle, scale, right, down = tf.unstack(tf.random.stateless_uniform((4, n), seeds, -1.0, 1.0))
+def _random_transforms(n, size, seed, turn, zoom, shift):
+    """For each image the numbers `(n, 8)` that say where each pixel of the moved image comes from."""
+    angle, scale, right, down = tf.unstack(tf.random.stateless_uniform((4, n), tf.stack([seed, 0]), -1.0, 1.0))
     angle, scale = angle * (turn * np.pi / 180), 1 + zoom * scale
     cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
-    x, y, none = (width - 1) / 2, (height - 1) / 2, tf.zeros_like(angle)
-    transforms = tf.stack(
-        [cosine, -sine, x - x * cosine + y * sine + shift * width * right,
-         sine, cosine, y - x * sine - y * cosine + shift * height * down, none, none], axis=1
-    )  # (n, 8): where each pixel of the result comes from
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images, transforms=transforms, output_shape=(height, width), fill_value=0.0,
-        interpolation="BILINEAR", fill_mode="NEAREST",
+    y, x, none = (size[0] - 1) / 2, (size[1] - 1) / 2, tf.zeros_like(angle)  # the middle stays where it is
+    return tf.stack(
+        [cosine, -sine, x - x * cosine + y * sine + shift * size[1] * right,
+         sine, cosine, y - x * sine - y * cosine + shift * size[0] * down, none, none], axis=1
     )
-    return tf.image.per_image_standardization(moved)
 
 
 class _Student(keras.Model):

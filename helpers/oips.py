@@ -3,6 +3,7 @@
 Puts extractors, fluctuations and the engine together; knows nothing of figures and files.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +15,9 @@ from helpers.images import standardize
 from helpers.objectives import Channels
 
 AMPLITUDES = {3: 0.5, 7: 0.5}  # the articles' coarse start: long waves make legible patterns
-COOLING = np.geomspace(5, 0.1, 30)  # big steps that cool down go further than 600 small ones
-LEAKS = (0.5, 0.2, 0.05)  # what a silent node counts in the first, second and last third of the climb
+COOLING = np.geomspace(3, 0.02, 45)  # big steps that cool down go further than 600 small ones
+LEAKS = (0.2, 0.05, 0.01)  # what a silent node counts in the first, second and last third of the climb
+MAPS_AT_ONCE = 32  # bounds the memory, however many maps a layer has
 
 
 class Oips(NamedTuple):
@@ -37,27 +39,33 @@ class Oips(NamedTuple):
 
 
 def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
-                candidates=256):
+                starts=4, candidates=256):
     """Return the `Oips` of the maps `indices` of a layer: every map is reached that can be.
 
-    Each map gets a random start of its own, which depends on `seed` and its index only, so a map's OIP is the
-    same alone, among others and in any order. A map that is silent there starts from a precursor, the best of
-    `candidates` fluctuations. All climb the leaky pre-activation, the leak falling in three stages, so that no
-    map gets stuck where its gradient is zero and the end of the climb is ruled by the activation itself.
+    Each map gets `starts` random starts of its own, which depend on `seed` and its index only, so a map's OIP
+    is the same alone, among others and in any order. Where all of them leave it silent, the best of
+    `candidates` further fluctuations, its precursor, takes the place of the first. All climb the leaky
+    pre-activation, so that no map is stuck where its gradient is zero; the leak falls in three stages, and in
+    the end the activation itself rules. The best start goes on alone after the first stage.
     `precondition=soften` gives calmer, more legible patterns of a lower value.
 
     Raises ValueError for an unknown layer or map. An interrupt keeps what was made so far. Source: article
     VIII; precursors are announced in IX, the leaky climb is ours. Introduced in notebook 04.
     """
-    features = feature_extractor(model, layer)
-    objectives = [Channels(pre_activation_extractor(model, layer), indices, leak) for leak in LEAKS]
-    indices = np.asarray(indices)
-    starts, how = _starts(features, indices, candidates, amplitudes, seed)
-    record = _joined(_cooling_climbs(objectives, starts, step_sizes, precondition))
-    values = np.stack([_own(mean_activations(features, frame), indices) for frame in record.frames])
-    record = record._replace(values=values)
-    how = np.where(values[-1] > 0, how, "unreachable")
-    return Oips(indices, record.images, values[-1], how, record)
+    features, before = feature_extractor(model, layer), pre_activation_extractor(model, layer)
+    objectives = [partial(Channels, before, leak=leak) for leak in LEAKS]
+    indices = Channels(features, indices).indices.numpy()  # refuses what does not exist before anything is done
+    made = []
+    for first in range(0, len(indices), MAPS_AT_ONCE):
+        group = indices[first : first + MAPS_AT_ONCE]
+        images, how = _starts(features, group, starts, candidates, amplitudes, seed)
+        record = _joined(_cooling_climbs(objectives, group, images, step_sizes, precondition))
+        values = np.stack([_own(mean_activations(features, frame), group) for frame in record.frames])
+        how = np.where(values[-1] > 0, how, "unreachable")
+        made.append(Oips(group, record.images, values[-1], how, record._replace(values=values)))
+        if record.stopped:
+            break
+    return _together(made)
 
 
 def layer_zoo(model, layer, **options):
@@ -91,19 +99,21 @@ def evolve_scales(objective, n, stages, seed, size=28):
     return _joined(climbs)
 
 
-def _starts(features, indices, candidates, amplitudes, seed):
-    """Start images and the words that say how each map was woken."""
+def _starts(features, indices, starts, candidates, amplitudes, seed):
+    """Start images (maps * starts, height, width, channels) and the words that say how each map was woken."""
     shape = features.input_shape[1:]
-    starts = _random_images(int(indices.max()) + 1, shape, amplitudes, seed)[indices]
-    how = np.full(len(indices), "start", dtype="<U14")
-    silent = _own(mean_activations(features, starts), indices) == 0
+    numbers = (indices[:, None] * starts + np.arange(starts)).ravel()  # a map's own, whoever else is asked for
+    images = _random_images(int(numbers.max()) + 1, shape, amplitudes, seed)[numbers]
+    answers = _own(mean_activations(features, images), np.repeat(indices, starts)).reshape(-1, starts)
+    silent = (answers == 0).all(axis=1)
+    how = np.where(silent, "pre-activation", "start")
     if silent.any():
         tried = _random_images(candidates, shape, amplitudes, seed + 1)
         chosen = find_precursors(features, indices[silent], tried)
-        starts[silent] = chosen
+        images[np.flatnonzero(silent) * starts] = chosen
         answered = _own(mean_activations(features, chosen), indices[silent]) > 0
         how[silent] = np.where(answered, "precursor", "pre-activation")
-    return starts, how
+    return images, how
 
 
 def _random_images(n, shape, amplitudes, seed):
@@ -114,14 +124,20 @@ def _random_images(n, shape, amplitudes, seed):
     return standardize(stacked[:, :height, :width])
 
 
-def _cooling_climbs(objectives, images, step_sizes, precondition):
-    reporting = report_steps(len(step_sizes))
-    for steps, objective in zip(np.array_split(np.arange(len(step_sizes)), len(objectives)), objectives):
+def _cooling_climbs(objectives, indices, images, step_sizes, precondition):
+    """The climbs of the three stages, one after the other; the first with all starts, the others with the best."""
+    reporting, starts = report_steps(len(step_sizes)), len(images) // len(indices)
+    for stage, steps in enumerate(np.array_split(np.arange(len(step_sizes)), len(objectives))):
+        climbers = np.repeat(indices, starts) if stage == 0 else indices
         wanted = np.intersect1d(steps, reporting) - steps[:1]
-        stage = ascend(objective, images, step_sizes[steps], precondition=precondition, reports=lambda _: wanted)
-        yield stage
-        images = stage.images
-        if stage.stopped:
+        climb = ascend(objectives[stage](climbers), images, step_sizes[steps], precondition=precondition,
+                       reports=lambda _, wanted=wanted: wanted)
+        if stage == 0:
+            best = climb.values[-1].reshape(-1, starts).argmax(axis=1) + np.arange(len(indices)) * starts
+            climb = climb._replace(frames=climb.frames[:, best], values=climb.values[:, best])
+        yield climb
+        images = climb.images
+        if climb.stopped:
             return
 
 
@@ -134,6 +150,18 @@ def _joined(climbs):
         values.append(climb.values[fresh])
         made, stopped = made + climb.steps[-1] + 1, climb.stopped
     return Ascent(np.concatenate(steps), np.concatenate(frames), np.concatenate(values), stopped)
+
+
+def _together(made):
+    """The Oips of several groups of maps as one; a group that was interrupted keeps its last frame to the end."""
+    steps = max((oips.ascent.steps for oips in made), key=len)
+    frames, values = [], []
+    for oips in made:
+        there = np.minimum(np.arange(len(steps)), len(oips.ascent.steps) - 1)
+        frames.append(oips.ascent.frames[there]), values.append(oips.ascent.values[there])
+    record = Ascent(steps, np.concatenate(frames, axis=1), np.concatenate(values, axis=1), made[-1].ascent.stopped)
+    indices, images, finals, how = (np.concatenate(parts) for parts in list(zip(*made))[:4])
+    return Oips(indices, images, finals, how, record)
 
 
 def _own(answers, indices):

@@ -5,6 +5,7 @@ The test of the notebooks runs them through `execute` as well, so what is tested
 
 import base64
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from PIL import Image
 SECONDS_PER_CELL = 900
 
 
-def execute(path):
+def execute(path, environment=None):
     """Return the notebook at `path` with the outputs of one clean run; a cell that fails raises."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, timeout=SECONDS_PER_CELL, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False, record_timing=False,
     )
-    client.execute()
+    client.execute(env=environment or dict(os.environ))
     return notebook
 
 

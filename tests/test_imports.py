@@ -14,9 +14,10 @@ MAY_IMPORT = {  # of the other helpers
     "data": {"images"},
     "fluctuations": {"images"},
     "ascent": {"images"},
+    "dreams": {"images", "ascent"},
     "figures": {"images"},
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
-    "recipe": {"activations", "ascent", "data", "models", "objectives"},
+    "recipe": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
 ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "ipywidgets": set(), "sklearn": {"data"}}
 

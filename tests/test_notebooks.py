@@ -1,0 +1,133 @@
+"""The notebooks run from top to bottom, with MNIST and with the network cut, and keep the rules of the series."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.run_notebooks import execute
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CUT_OFF = Path(__file__).parent / "offline"
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The executed notebooks {(mode, path): future}; two run at a time, each from a folder of its own."""
+    connected, cut_off = (tmp_path_factory.mktemp(mode) for mode in ("connected", "cut_off"))
+    environments = {connected: {**os.environ}, cut_off: _without_network(cut_off)}
+    for copy, environment in environments.items():
+        shutil.copytree(ROOT / "helpers", copy / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "notebooks", copy / "notebooks", ignore=shutil.ignore_patterns(".*"))
+        (copy / "data").mkdir()
+        shutil.copy(ROOT / "data" / "cnn.keras", copy / "data")
+        environment["PYTHONPATH"] = os.pathsep.join([str(copy), environment.get("PYTHONPATH", "")])
+    local_mnist = ROOT / "data" / "mnist.npz"
+    if local_mnist.exists() and "MNIST_NPZ" not in os.environ:
+        environments[connected]["MNIST_NPZ"] = str(local_mnist)
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            (mode, path): pool.submit(execute, copy / "notebooks" / path.name, environments[copy])
+            for path in NOTEBOOKS
+            for mode, copy in (("connected", connected), ("cut off", cut_off))
+        }
+
+
+def _without_network(folder):
+    """An environment in which nothing is found but what was installed."""
+    (folder / "keras").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "MNIST_NPZ"}
+    return {**environment, "PYTHONPATH": str(CUT_OFF), "KERAS_HOME": str(folder / "keras")}
+
+
+def _printed(notebook, stream):
+    return [output["text"] for cell in notebook.cells for output in cell.get("outputs", [])
+            if output.output_type == "stream" and output.name == stream]
+
+
+@every_notebook
+def test_a_notebook_runs_and_says_nothing_on_the_error_stream(runs, path):
+    assert _printed(runs["connected", path].result(), "stderr") == []
+
+
+@every_notebook
+def test_a_notebook_runs_with_the_network_cut(runs, path):
+    notebook = runs["cut off", path].result()
+    assert _printed(notebook, "stderr") == []
+    if "load_digits" in _text(notebook, "code"):
+        assert any("1,797 real handwritten digits" in text for text in _printed(notebook, "stdout"))
+
+
+def test_the_cut_off_environment_reaches_nothing(tmp_path):
+    attempt = "import urllib.request as r\ntry: r.urlopen('http://example.org', timeout=5)\nexcept OSError as e: print(e)"
+    run = subprocess.run([sys.executable, "-c", attempt], env=_without_network(tmp_path), capture_output=True, text=True)
+    assert "the network is cut off" in run.stdout
+
+
+def _text(notebook, kind):
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == kind)
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+@every_notebook
+def test_a_notebook_opens_and_closes_as_the_series_does(notebook, path):
+    number = int(path.stem[:2])
+    assert notebook.cells[0].source.startswith(f"# {number}. ")
+    assert "**You will learn**" in notebook.cells[0].source and "minute" in notebook.cells[0].source
+    text = _text(notebook, "markdown")
+    assert "## Try it" in text and "## Summary" in text and "Next:" in text
+    assert notebook.cells[1].cell_type == "code" and "SEED" in notebook.cells[1].source
+
+
+@every_notebook
+def test_cells_are_short_and_prose_stands_between_them(notebook, path):
+    kinds = "".join("c" if cell.cell_type == "code" else "m" for cell in notebook.cells)
+    assert "ccc" not in kinds
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert len([line for line in cell.source.splitlines() if line.strip()]) <= 25
+    assert len(_text(notebook, "markdown").split()) > 600
+
+
+@every_notebook
+def test_what_is_committed_is_one_clean_run(notebook, path):
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert outputs and not any(output.output_type == "error" for output in outputs)
+    assert _printed(notebook, "stderr") == [] and "widgets" not in notebook.metadata
+    assert path.stat().st_size < 1_000_000
+    assert not re.search(r"(/home/|/root/|/tmp/|/work/|C:\\\\|0x[0-9a-f]{8})", path.read_text(encoding="utf-8"))
+
+
+@every_notebook
+def test_every_figure_has_its_caption_and_they_are_counted_through(notebook, path):
+    for cell, following in zip(notebook.cells, notebook.cells[1:]):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            assert re.match(r"\*\*Figure \d+\.\d+\.\*\* ", following.source), cell.source
+    numbers = re.findall(r"^\*\*Figure (\d+)\.(\d+)\.\*\* ", _text(notebook, "markdown"), re.MULTILINE)
+    assert numbers == [(str(int(path.stem[:2])), str(place)) for place in range(1, len(numbers) + 1)] and numbers
+
+
+@every_notebook
+def test_links_lead_to_files_that_exist(notebook, path):
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", _text(notebook, "markdown"))
+    assert links and [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_readme_lists_every_notebook():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in NOTEBOOKS if f"notebooks/{path.name}" not in readme] == []

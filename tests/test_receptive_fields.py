@@ -1,0 +1,175 @@
+"""Receptive fields: the recursion against a gradient, which knows nothing of kernels and strides."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from helpers.activations import pre_activation_extractor
+from helpers.models import build_cnn, build_padded_cnn, receptive_fields
+
+
+def chain(*inner, size=23):
+    return keras.Sequential([keras.Input((size, size, 1)), *inner])
+
+
+def random_layer(rng):
+    """A convolution or pooling that is linear and lets every value through with a positive weight."""
+    kernel, padding = int(rng.integers(1, 5)), str(rng.choice(["valid", "same"]))
+    stride, dilation = [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)][rng.integers(5)]
+    if rng.random() < 0.3:
+        return layers.AveragePooling2D(kernel, strides=stride, padding=padding)
+    if rng.random() < 0.2:
+        return layers.DepthwiseConv2D(kernel, dilation_rate=dilation, padding=padding, depthwise_initializer="ones")
+    return layers.Conv2D(1, kernel, stride, padding, dilation_rate=dilation, kernel_initializer="ones")
+
+
+def random_chain(seed):
+    rng = np.random.default_rng(seed)
+    model, size = keras.Sequential([keras.Input((29, 29, 1))]), 29
+    for _ in range(rng.integers(1, 5)):
+        model.add(random_layer(rng))
+        size = model.output_shape[1]
+        if size < 6:
+            break
+    return model
+
+
+def rows_seen(model, layer, node):
+    """The rows of the image on which node (node, 0) of a layer depends."""
+    features = keras.Model(model.inputs, model.get_layer(layer).output)
+    image = tf.ones((1, *model.input_shape[1:]))
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        value = tf.reduce_sum(features(image)[0, node, 0])
+    return np.flatnonzero(np.abs(tape.gradient(value, image)).sum(axis=(0, 2, 3)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_the_gradient_reaches_is_what_the_recursion_says(seed):
+    model = random_chain(seed)
+    for geometry in receptive_fields(model):
+        seen = [rows_seen(model, geometry.layer, node) for node in range(geometry.map_size[0])]
+        for node, rows in enumerate(seen):
+            first = geometry.start + node * geometry.stride
+            assert first <= rows.min() and rows.max() <= first + geometry.field - 1
+            if all(getattr(layer, "padding", "valid") == "valid" for layer in model.layers):
+                assert (rows.min(), rows.max()) == (first, first + geometry.field - 1)
+        everything = np.concatenate(seen)
+        assert (everything.min(), everything.max()) == geometry.seen
+
+
+@pytest.mark.parametrize("kernel, stride, dilation", [(3, 1, 1), (2, 2, 1), (4, 3, 1), (3, 1, 2), (1, 1, 1)])
+def test_every_node_of_a_valid_chain_sees_exactly_its_field(kernel, stride, dilation):
+    window = {"dilation_rate": dilation, "kernel_initializer": "ones"}
+    model = chain(layers.Conv2D(1, kernel, stride, **window), layers.Conv2D(1, 2, kernel_initializer="ones"))
+    for geometry in receptive_fields(model):
+        for node in range(geometry.map_size[0]):
+            rows = rows_seen(model, geometry.layer, node)
+            first = geometry.start + node * geometry.stride
+            assert (rows.min(), rows.max()) == (first, first + geometry.field - 1)
+
+
+def test_the_cnn_of_the_series_has_the_fields_of_the_catalogue_not_of_article_one():
+    table = receptive_fields(build_cnn(0))
+    assert [one.layer for one in table] == ["Conv2D_1", "Pool_1", "Conv2D_2", "Pool_2", "Conv2D_3"]
+    assert [one.map_size for one in table] == [(n, n) for n in (26, 13, 11, 5, 3)]
+    assert [one.field for one in table] == [3, 4, 8, 10, 18]
+    assert [one.stride for one in table] == [1, 2, 2, 4, 4]
+    assert [one.overlap for one in table] == [2, 2, 6, 6, 14]
+    assert [one.seen for one in table] == [(0, 27), (0, 27), (0, 27), (0, 25), (0, 25)]
+    assert [one.weights for one in table if one.weights] == [320, 18_496, 73_856]
+
+
+def test_the_padded_cnn_has_the_fields_of_the_catalogue():
+    table = receptive_fields(build_padded_cnn(0))
+    assert [one.map_size[0] for one in table] == [28, 14, 14, 7, 7, 3]
+    assert [one.field for one in table] == [3, 4, 8, 10, 18, 22]
+    assert [one.stride for one in table] == [1, 2, 2, 4, 4, 8]
+    assert [one.weights for one in table if one.weights] == [240, 10_416, 27_712]
+
+
+def test_max_pooling_and_relu_reach_the_same_pixels_once_enough_images_have_been_tried():
+    model = build_cnn(3)
+    images = tf.random.stateless_normal((400, 28, 28, 1), (1, 2))
+    for geometry in receptive_fields(model):
+        features = keras.Model(model.inputs, model.get_layer(geometry.layer).output)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            value = tf.reduce_sum(features(images)[:, 1, 2])
+        reached = np.abs(tape.gradient(value, images)).sum(axis=(0, 3)) > 0
+        expected = np.zeros((28, 28), bool)
+        row, column = geometry.start + geometry.stride, geometry.start + 2 * geometry.stride
+        expected[row : row + geometry.field, column : column + geometry.field] = True
+        np.testing.assert_array_equal(reached, expected)
+
+
+def test_a_padded_layer_above_a_layer_that_lost_pixels_does_not_see_them_again():
+    model = chain(layers.MaxPooling2D(2), layers.Conv2D(1, 3, padding="same"), size=7)
+    assert [one.seen for one in receptive_fields(model)] == [(0, 5), (0, 5)]
+
+
+def test_layers_that_keep_every_node_in_its_place_change_nothing():
+    plain = chain(layers.Conv2D(2, 3), layers.Conv2D(2, 3))
+    dressed = chain(layers.Conv2D(2, 3), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.5),
+                    layers.Conv2D(2, 3), layers.GlobalAveragePooling2D(), layers.Dense(3))
+    assert [one[1:] for one in receptive_fields(plain)] == [one[1:] for one in receptive_fields(dressed)]
+
+
+def test_a_chain_built_with_the_functional_interface_is_a_chain_as_well():
+    image = keras.Input((12, 12, 1))
+    model = keras.Model(image, layers.MaxPooling2D(2)(layers.Conv2D(2, 3)(image)))
+    assert [(one.field, one.stride) for one in receptive_fields(model)] == [(3, 1), (4, 2)]
+
+
+def test_asking_for_an_extractor_first_changes_nothing():
+    model = build_cnn(0)
+    before = receptive_fields(model)
+    pre_activation_extractor(model, "Conv2D_2")(np.zeros((1, 28, 28, 1), np.float32))
+    assert receptive_fields(model) == before
+
+
+def test_a_model_without_windows_gives_an_empty_table():
+    assert receptive_fields(chain(layers.Flatten(), layers.Dense(2))) == []
+
+
+def test_a_layer_that_reads_two_others_is_refused_by_name():
+    image = keras.Input((12, 12, 1))
+    short, long = image, layers.Conv2D(1, 3, padding="same")(image)
+    with pytest.raises(ValueError, match="'joined'.*chain"):
+        receptive_fields(keras.Model(image, layers.Add(name="joined")([short, long])))
+
+
+def test_branches_that_never_meet_are_refused():
+    image = keras.Input((12, 12, 1))
+    outputs = [layers.Conv2D(2, 3)(image), layers.Conv2D(2, 5, name="second")(image)]
+    with pytest.raises(ValueError, match="chain"):
+        receptive_fields(keras.Model(image, outputs))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [layers.UpSampling2D(2), layers.ZeroPadding2D(1), layers.Cropping2D(1), layers.Conv2DTranspose(1, 3),
+     layers.Reshape((6, 24, 1))],
+)
+def test_a_layer_that_moves_nodes_in_a_way_unknown_here_is_refused_by_name(odd):
+    with pytest.raises(ValueError, match=odd.name):
+        receptive_fields(chain(odd, layers.Conv2D(1, 3), size=12))
+
+
+def test_a_model_inside_a_model_is_refused_by_name():
+    inner = keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(1, 3, padding="same")], name="inner")
+    with pytest.raises(ValueError, match="inner"):
+        receptive_fields(chain(inner, layers.Conv2D(1, 3), size=12))
+
+
+def test_a_mask_that_is_not_square_is_refused_by_name():
+    with pytest.raises(ValueError, match="flat.*square"):
+        receptive_fields(chain(layers.Conv2D(1, (1, 5), name="flat")))
+
+
+def test_a_model_for_images_of_any_size_is_refused_with_a_remedy():
+    model = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(1, 3)])
+    with pytest.raises(ValueError, match="size"):
+        receptive_fields(model)
