@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 NON_LINEARITIES = tuple(
     getattr(keras.layers, name) for name in ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
@@ -46,7 +45,7 @@ def mean_activations(features, images, batch_size=256):
     means = []
     for first in range(0, len(images), batch_size):
         batch = np.asarray(images[first : first + batch_size], np.float32)
-        activations = np.asarray(_forward(features, batch))
+        activations = np.asarray(features(batch, training=False))
         means.append(activations.mean(axis=tuple(range(1, activations.ndim - 1))))
     return np.concatenate(means)
 
@@ -61,7 +60,7 @@ def class_means(values, labels, classes=10):
     if len(sizes) != classes or not sizes.all():
         raise ValueError(f"images per class are {sizes.tolist()}; each of {classes} classes needs at least one")
     belongs = np.asarray(labels) == np.arange(classes)[:, np.newaxis]  # (classes, n)
-    return belongs @ np.asarray(values) / sizes[:, np.newaxis]
+    return belongs.astype(float) @ np.asarray(values) / sizes[:, np.newaxis]  # floats: a product of truths is a truth
 
 
 class Patches(NamedTuple):
@@ -89,7 +88,7 @@ def strongest_patches(features, images, index, geometry, count=10, batch_size=25
         raise ValueError(f"map index {index} does not exist: this layer has 0 to {maps - 1}")
     images = np.asarray(images, np.float32)
     batches = (images[first : first + batch_size] for first in range(0, len(images), batch_size))
-    nodes = np.concatenate([np.asarray(_forward(features, batch)[..., index]) for batch in batches])  # (n, h, w)
+    nodes = np.concatenate([np.asarray(features(batch, training=False)[..., index]) for batch in batches])  # (n, h, w)
     numbers = np.argsort(-nodes.max(axis=(1, 2)), kind="stable")[:count]
     places = nodes[numbers].reshape(len(numbers), -1).argmax(axis=1)
     corners = geometry.start + geometry.stride * np.stack(np.unravel_index(places, nodes.shape[1:]), axis=1)
@@ -104,14 +103,10 @@ def conv_layers(model):
     return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
-@tf.function(reduce_retracing=True)
-def _forward(features, images):
-    return features(images, training=False)
-
-
 def _extractor(model, layer, find_output):
     known = _extractors.setdefault(model, {})
     if (find_output, layer) not in known:
+        _input(model)  # refuses a model without a graph before anything else looks at it
         known[find_output, layer] = find_output(model, _find_layer(model, layer))
     return known[find_output, layer]
 

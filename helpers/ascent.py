@@ -125,9 +125,9 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
             if step in reporting:
                 yield step, before.numpy(), values.numpy()
     except KeyboardInterrupt:
-        yield step, images.numpy(), _values(objective, images).numpy()
+        yield step, images.numpy(), _values(objective, images, project, precondition)
         raise
-    yield max(0, last), images.numpy(), _values(objective, images).numpy()
+    yield max(0, last), images.numpy(), _values(objective, images, project, precondition)
 
 
 def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
@@ -150,9 +150,9 @@ def ascend(objective, images, step_sizes, project=standardize, precondition=iden
 _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective
 
 
-@tf.function(reduce_retracing=True)
-def _values(objective, images):
-    return objective(images)
+def _values(objective, images, project, precondition):
+    """What the objective says of the images, by the step that is compiled already."""
+    return _step(objective, images, tf.zeros(()), project, precondition)[0].numpy()
 
 
 def _checked_images(images):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "cnn.keras"
+SECOND = SHIPPED.with_name("cnn_second.keras")  # the same recipe, other random numbers: what is chance? (notebook 05)
 
 
 def build_cnn(seed):

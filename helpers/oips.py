@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers.activations import feature_extractor, mean_activations, pre_activation_extractor
+from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
 from helpers.ascent import Ascent, ascend, identity, report_steps
 from helpers.fluctuations import fluctuations
 from helpers.images import standardize
@@ -17,7 +17,20 @@ from helpers.objectives import Channels
 AMPLITUDES = {3: 0.5, 7: 0.5}  # the articles' coarse start: long waves make legible patterns
 COOLING = np.geomspace(3, 0.02, 45)  # big steps that cool down go further than 600 small ones
 LEAKS = (0.2, 0.05, 0.01)  # what a silent node counts in the first, second and last third of the climb
-MAPS_AT_ONCE = 32  # bounds the memory, however many maps a layer has
+MAPS_AT_ONCE, IMAGES_AT_ONCE = 32, 128  # bound the memory, however many maps and starts there are
+
+
+def quietly(groups):
+    """Return the groups of maps as they are: no progress is shown."""
+    return groups
+
+
+def text_bar(groups):
+    """Yield the groups of maps and write one mark for each that is finished: a `progress` for `layer_zoo`."""
+    for group in groups:
+        yield group
+        print("#", end="", flush=True)
+    print(" all maps done")
 
 
 class Oips(NamedTuple):
@@ -39,7 +52,7 @@ class Oips(NamedTuple):
 
 
 def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
-                starts=4, candidates=256):
+                starts=4, candidates=256, progress=quietly):
     """Return the `Oips` of the maps `indices` of a layer: every map is reached that can be.
 
     Each map gets `starts` random starts of its own, which depend on `seed` and its index only, so a map's OIP
@@ -49,28 +62,42 @@ def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes
     the end the activation itself rules. The best start goes on alone after the first stage.
     `precondition=soften` gives calmer, more legible patterns of a lower value.
 
+    The maps climb in groups, so the memory needed does not grow with their number or that of the starts.
+    `progress` wraps the loop over the groups, as `text_bar` does; it may also show what it likes, or stop.
     Raises ValueError for an unknown layer or map. An interrupt keeps what was made so far. Source: article
     VIII; precursors are announced in IX, the leaky climb is ours. Introduced in notebook 04.
     """
     features, before = feature_extractor(model, layer), pre_activation_extractor(model, layer)
     objectives = [partial(Channels, before, leak=leak) for leak in LEAKS]
-    indices = Channels(features, indices).indices.numpy()  # refuses what does not exist before anything is done
-    made = []
-    for first in range(0, len(indices), MAPS_AT_ONCE):
-        group = indices[first : first + MAPS_AT_ONCE]
-        images, how = _starts(features, group, starts, candidates, amplitudes, seed)
-        record = _joined(_cooling_climbs(objectives, group, images, step_sizes, precondition))
-        values = np.stack([_own(mean_activations(features, frame), group) for frame in record.frames])
-        how = np.where(values[-1] > 0, how, "unreachable")
-        made.append(Oips(group, record.images, values[-1], how, record._replace(values=values)))
-        if record.stopped:
-            break
+    indices = Channels(features, np.atleast_1d(indices)).indices.numpy()  # refuses what does not exist before all else
+    made, size = [], _group_size(starts)
+    try:
+        for group in progress([indices[first : first + size] for first in range(0, len(indices), size)]):
+            images, how = _starts(features, group, starts, candidates, amplitudes, seed)
+            record = _joined(_cooling_climbs(objectives, group, images, step_sizes, precondition))
+            values = _own_values(features, record.frames, group)
+            how = np.where(values[-1] > 0, how, "unreachable")
+            made.append(Oips(group, record.images, values[-1], how, record._replace(values=values)))
+            if record.stopped:
+                break
+    except KeyboardInterrupt:  # between two climbs
+        if not made:
+            raise
+        made[-1] = made[-1]._replace(ascent=made[-1].ascent._replace(stopped=True))
     return _together(made)
 
 
 def layer_zoo(model, layer, **options):
-    """Return the `Oips` of all maps of a layer, for the options see `create_oips`. Introduced in notebook 05."""
-    return create_oips(model, layer, range(feature_extractor(model, layer).output_shape[-1]), **options)
+    """Return the `Oips` of all maps of a convolutional layer of any Keras model, one of each, in their order.
+
+    For the options see `create_oips`; `progress=text_bar` shows how far it is. Raises ValueError for a layer
+    that is unknown or has no maps, such as a dense one. Introduced in notebook 05.
+    """
+    features = feature_extractor(model, layer)
+    if len(features.output_shape) != 4:
+        raise ValueError(f"layer {layer!r} has no feature maps but {features.output_shape[-1]} single units; "
+                         f"the convolutional layers of this model are {', '.join(conv_layers(model)) or 'none'}")
+    return create_oips(model, layer, range(features.output_shape[-1]), **options)
 
 
 def find_precursors(features, indices, candidates):
@@ -97,6 +124,13 @@ def evolve_scales(objective, n, stages, seed, size=28):
         if climbs[-1].stopped:
             break
     return _joined(climbs)
+
+
+def _group_size(starts):
+    """How many maps climb together."""
+    if not (isinstance(starts, (int, np.integer)) and starts > 0):
+        raise ValueError(f"starts = {starts!r} per map cannot be made; it must be a whole number of at least 1")
+    return max(1, min(MAPS_AT_ONCE, IMAGES_AT_ONCE // starts))
 
 
 def _starts(features, indices, starts, candidates, amplitudes, seed):
@@ -162,6 +196,12 @@ def _together(made):
     record = Ascent(steps, np.concatenate(frames, axis=1), np.concatenate(values, axis=1), made[-1].ascent.stopped)
     indices, images, finals, how = (np.concatenate(parts) for parts in list(zip(*made))[:4])
     return Oips(indices, images, finals, how, record)
+
+
+def _own_values(features, frames, indices):
+    """The mean activation of each image's own map in each frame, (k, n)."""
+    answers = mean_activations(features, frames.reshape(-1, *frames.shape[2:]))
+    return _own(answers, np.tile(indices, len(frames))).reshape(len(frames), -1)
 
 
 def _own(answers, indices):

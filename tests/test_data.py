@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn.datasets
-from PIL import Image, ImageFile, ImageSequence
+from PIL import Image, ImageFile, ImageOps, ImageSequence
 
 from helpers import data
 
@@ -200,6 +200,14 @@ def test_stand_ins_keep_their_labels():
     assert (labels[likeness.argmax(axis=1)] == test_labels).mean() > 0.95
 
 
+def test_the_small_digits_are_those_that_stand_in():
+    images, labels = data.load_small_digits()
+    assert images.shape == (1797, 28, 28, 1) and images.dtype == np.float32 and labels.dtype == np.int64
+    stand_ins = [data.load_digits(split) for split in ("train", "test")]
+    np.testing.assert_allclose(images, np.concatenate([split[0] for split in stand_ins]), atol=1e-5)
+    np.testing.assert_array_equal(labels, np.concatenate([split[1] for split in stand_ins]))
+
+
 def test_the_stand_in_is_made_once(monkeypatch):
     made = []
     load = sklearn.datasets.load_digits
@@ -244,9 +252,7 @@ def test_a_download_gives_mnist(download, arrays, nowhere):
     assert nowhere.exists()
 
 
-@pytest.mark.parametrize(
-    "failure", [Exception("URL fetch failure"), TimeoutError(), ValueError("hash"), "wrong"]
-)
+@pytest.mark.parametrize("failure", [Exception("URL fetch failure"), TimeoutError(), ValueError("hash"), "wrong"])
 def test_a_failed_download_leaves_nothing_and_the_stand_in_takes_over(download, arrays, nowhere, failure):
     download(b"half of it", {**arrays, "x_test": np.zeros(3)} if failure == "wrong" else failure)
     assert "cannot be downloaded" in data.digits_in_use()
@@ -262,9 +268,7 @@ def test_an_interrupted_download_leaves_nothing_and_stays_an_interrupt(download,
     assert not nowhere.exists() and socket.getdefaulttimeout() is None
 
 
-def test_a_broken_file_in_the_keras_cache_is_replaced_where_there_is_a_network(
-    download, arrays, nowhere, whole
-):
+def test_a_broken_file_in_the_keras_cache_is_replaced_where_there_is_a_network(download, arrays, nowhere, whole):
     nowhere.write_bytes(whole.read_bytes()[:1000])
     download(whole.read_bytes(), arrays)
     assert data.digits_in_use() == data.MNIST
@@ -456,10 +460,19 @@ def test_an_unreadable_note_on_rotation_does_not_cost_the_photo(recwarn):
     assert not recwarn.list
 
 
-def test_a_photo_of_a_hundred_megapixels_is_read_without_a_warning(recwarn):
-    photo = data.load_photo(encoded(Image.new("L", (11_600, 8_700), 255), "JPEG"), size=30)
+def test_a_jpeg_of_a_hundred_megapixels_is_read_small_and_without_a_warning(monkeypatch, recwarn):
+    decoded, fit = [], ImageOps.fit
+    monkeypatch.setattr(ImageOps, "fit", lambda image, *more: decoded.append(image.size) or fit(image, *more))
+    photo = data.load_photo(encoded(Image.new("L", (11_600, 8_700), 255), "JPEG"), size=560)
     np.testing.assert_allclose(photo, 1)
+    assert decoded == [(2900, 2175)]  # a quarter, still enough
     assert not recwarn.list
+
+
+def test_a_large_jpeg_is_as_sharp_as_a_png():
+    squares = Image.fromarray(np.kron(np.indices((60, 60)).sum(axis=0) % 2 * 255, np.ones((16, 16))).astype(np.uint8))
+    photos = [data.load_photo(encoded(squares, form), size=240) for form in ("JPEG", "PNG")]
+    np.testing.assert_allclose(*photos, atol=0.15)
 
 
 @pytest.mark.parametrize("edge", [12_300, 20_000])  # below and above the edge where Pillow itself refuses
@@ -492,9 +505,7 @@ def test_a_missing_file_a_folder_and_other_things_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path.name}' is a folder; give the path of one photo"):
         data.load_photo(str(tmp_path))
     for thing in (3, np.zeros((9, 9, 3)), {"content": b""}, io.StringIO("text")):
-        with pytest.raises(
-            ValueError, match=f"the given {type(thing).__name__} is no photo; give a path, bytes"
-        ):
+        with pytest.raises(ValueError, match=f"the given {type(thing).__name__} is no photo; give a path, bytes"):
             data.load_photo(thing)
 
 

@@ -108,7 +108,8 @@ def test_an_interrupt_keeps_the_oips_as_they_are(cnn, monkeypatch):
 
     monkeypatch.setattr(ascent, "_step", stop_at_the_twentieth)
     result = create_oips(cnn, "second", [0, 1])
-    assert result.ascent.stopped and len(calls) == 20 and result.images.shape == (2, 12, 12, 1)
+    assert result.ascent.stopped and result.images.shape == (2, 12, 12, 1)
+    assert result.ascent.steps[-1] < len(oips.COOLING) - 1 and len(calls) < 25
 
 
 def test_the_readers_model_stays_as_it_was(cnn):

@@ -1,0 +1,380 @@
+"""What helpers.activations promises of extractors and averages. Tiny random models, made here."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from helpers import activations
+from helpers.activations import (
+    class_means,
+    conv_layers,
+    feature_extractor,
+    mean_activations,
+    pre_activation_extractor,
+    strongest_patches,
+)
+from helpers.models import receptive_fields
+
+SHAPE = (9, 9, 1)
+
+
+def digits(n=7, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, *SHAPE)).astype(np.float32)
+
+
+def random_weights(model, seed=0):
+    """The model with random weights everywhere: biases and batch statistics too, so nothing is 0 by chance."""
+    random = np.random.default_rng(seed)
+    model.set_weights([random.uniform(0.1, 0.6, w.shape) * random.choice([-1, 1], w.shape[-1:]) for w in model.weights])
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.moving_variance.assign(np.abs(layer.moving_variance))
+    return model
+
+
+def sequential(*between, activation=None):
+    head = [layers.Flatten(name="Flat"), layers.Dense(6, activation="relu", name="Dense_1")]
+    return random_weights(
+        keras.Sequential(
+            [
+                keras.Input(SHAPE),
+                layers.Conv2D(3, 3, activation="relu", name="First"),
+                layers.Conv2D(4, 3, activation=activation, name="Second"),
+                *between,
+                *head,
+                layers.Dense(5, activation="softmax", name="Output"),
+            ]
+        )
+    )
+
+
+def functional(*between, activation=None):
+    chain = sequential(*between, activation=activation).layers
+    images = keras.Input(SHAPE, name="Image")
+    tensor = images
+    for layer in chain:
+        tensor = type(layer).from_config(layer.get_config())(tensor)
+    return random_weights(keras.Model(images, tensor))
+
+
+def convolved(model, images):
+    """The sums of the layer Second, by an independent calculation with numpy."""
+    tensor = images.astype(float)
+    for name in ("First", "Second"):
+        kernel, bias = (weight.astype(float) for weight in model.get_layer(name).get_weights())
+        windows = np.lib.stride_tricks.sliding_window_view(tensor, (3, 3), axis=(1, 2))  # (n, h, w, c, 3, 3)
+        sums = np.einsum("nhwcij,ijcm->nhwm", windows, kernel) + bias
+        tensor = np.maximum(sums, 0)
+    return sums
+
+
+def normalized(model, sums):
+    layer = model.get_layer("Norm")
+    gamma, beta, mean, variance = layer.get_weights()
+    return (sums - mean) / np.sqrt(variance + layer.epsilon) * gamma + beta
+
+
+def relu(sums):
+    return np.maximum(sums, 0)
+
+
+def leaky(sums):
+    return np.where(sums > 0, sums, 0.3 * sums)
+
+
+def agree(extractor, images, expected):
+    np.testing.assert_allclose(np.asarray(extractor(images)), expected, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+@pytest.mark.parametrize(
+    "between, activation, after",
+    [
+        (lambda: [], "relu", relu),
+        (lambda: [layers.Activation("relu")], None, relu),
+        (lambda: [layers.ReLU()], None, relu),
+        (lambda: [layers.LeakyReLU(negative_slope=0.3)], None, leaky),
+        (lambda: [], layers.LeakyReLU(negative_slope=0.3), leaky),
+        (lambda: [layers.Dropout(0.5), layers.ReLU()], None, lambda sums: sums),  # does not follow: no non-linearity
+        (lambda: [], None, lambda sums: sums),
+    ],
+    ids=["fused", "Activation", "ReLU", "LeakyReLU", "fused LeakyReLU", "dropout between", "none"],
+)
+def test_before_is_the_sum_and_after_is_its_non_linearity(make, between, activation, after):
+    model, images = make(*between(), activation=activation), digits()
+    sums = convolved(model, images)
+    assert (sums < 0).any() and (sums > 0).any()
+    agree(pre_activation_extractor(model, "Second"), images, sums)
+    agree(feature_extractor(model, "Second"), images, after(sums))
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+def test_prelu_multiplies_negative_sums_by_its_own_weights(make):
+    model, images = make(layers.PReLU(name="P")), digits()
+    sums = convolved(model, images)
+    agree(pre_activation_extractor(model, "Second"), images, sums)
+    slopes = model.get_layer("P").get_weights()[0]
+    agree(feature_extractor(model, "Second"), images, np.where(sums > 0, sums, slopes * sums))
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+def test_batch_normalization_before_the_non_linearity_belongs_to_the_pre_activation(make):
+    model, images = make(layers.BatchNormalization(name="Norm"), layers.ReLU()), digits()
+    sums = normalized(model, convolved(model, images))
+    agree(pre_activation_extractor(model, "Second"), images, sums)
+    agree(feature_extractor(model, "Second"), images, relu(sums))
+
+
+def test_batch_normalization_after_a_fused_non_linearity_is_left_out():
+    model, images = sequential(layers.BatchNormalization(name="Norm"), activation="relu"), digits()
+    sums = convolved(model, images)
+    agree(pre_activation_extractor(model, "Second"), images, sums)
+    agree(feature_extractor(model, "Second"), images, relu(sums))
+
+
+def test_a_layer_that_two_layers_read_has_no_non_linearity_of_its_own():
+    images = keras.Input(SHAPE)
+    sums = layers.Conv2D(3, 3, name="Conv")(images)
+    model = random_weights(keras.Model(images, layers.Add()([layers.ReLU()(sums), sums])))
+    kernel, bias = model.get_layer("Conv").get_weights()
+    expected = keras.ops.conv(digits(), kernel, padding="valid") + bias
+    agree(feature_extractor(model, "Conv"), digits(), expected)
+    agree(pre_activation_extractor(model, "Conv"), digits(), expected)
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+def test_first_dense_and_output_layers_have_pre_activations_too(make):
+    model, images = make(activation="relu"), digits()
+    first = pre_activation_extractor(model, "First")(images)
+    agree(feature_extractor(model, "First"), images, relu(np.asarray(first)))
+    below = np.asarray(feature_extractor(model, "Flat")(images))
+    kernel, bias = model.get_layer("Dense_1").get_weights()
+    agree(pre_activation_extractor(model, "Dense_1"), images, below @ kernel + bias)
+    hidden = relu(below @ kernel + bias)
+    agree(feature_extractor(model, "Dense_1"), images, hidden)
+    logits = np.asarray(pre_activation_extractor(model, "Output")(images))
+    kernel, bias = model.get_layer("Output").get_weights()
+    np.testing.assert_allclose(logits, hidden @ kernel + bias, rtol=1e-3, atol=1e-3)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    agree(feature_extractor(model, "Output"), images, powers / powers.sum(axis=1, keepdims=True))
+
+
+def test_a_non_linear_layer_can_be_asked_for_itself():
+    model, images = sequential(layers.ReLU(name="Relu")), digits()
+    sums = convolved(model, images)
+    agree(pre_activation_extractor(model, "Relu"), images, sums)
+    agree(feature_extractor(model, "Relu"), images, relu(sums))
+
+
+def test_a_sequential_without_input_is_refused_until_it_was_called():
+    model = keras.Sequential([layers.Conv2D(3, 3, activation="relu", name="First"), layers.Flatten(), layers.Dense(2)])
+    for extractor in (feature_extractor, pre_activation_extractor):
+        with pytest.raises(ValueError, match="does not know its input yet; call it once"):
+            extractor(model, "First")
+    model(digits())
+    sums = np.asarray(pre_activation_extractor(model, "First")(digits()))
+    assert (sums < 0).any()
+    agree(feature_extractor(model, "First"), digits(), relu(sums))
+
+
+def test_a_nested_model_counts_as_one_layer():
+    inner = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(3, 3, activation="relu", name="Hidden")], name="Inner")
+    outer = keras.Sequential([keras.Input(SHAPE), inner, layers.Conv2D(4, 3, activation="relu", name="Last")])
+    random_weights(outer)
+    agree(feature_extractor(outer, "Inner"), digits(), inner(digits()))
+    agree(feature_extractor(outer, "Last"), digits(), outer(digits()))
+    assert np.asarray(pre_activation_extractor(outer, "Last")(digits())).min() < 0
+    assert conv_layers(outer) == ["Last"]
+    with pytest.raises(ValueError, match="layer 'Hidden' not found; this model has Inner, Last"):
+        feature_extractor(outer, "Hidden")
+
+
+@pytest.mark.parametrize("name", ["First", "Second", "Dense_1", "Output"])
+def test_layers_shared_with_another_model_are_read_in_the_graph_that_was_asked_for(name):
+    model = sequential(layers.ReLU())
+    small = keras.Input(SHAPE)
+    tensor = small
+    for layer in model.layers:
+        tensor = layer(tensor)
+    other = keras.Model(small, tensor)
+    for extractor in (feature_extractor, pre_activation_extractor):
+        agree(extractor(other, name), digits(), np.asarray(extractor(model, name)(digits())))
+
+
+def test_a_trunk_for_any_image_size_can_be_read():
+    model = sequential(activation="relu")
+    images = keras.Input((None, None, 1))
+    trunk = keras.Model(images, model.get_layer("Second")(model.get_layer("First")(images)))
+    large = np.random.default_rng(1).normal(size=(2, 20, 15, 1)).astype(np.float32)
+    sums = convolved(model, large)
+    agree(pre_activation_extractor(trunk, "Second"), large, sums)
+    agree(feature_extractor(trunk, "Second"), large, relu(sums))
+
+
+def test_the_same_request_gives_the_same_extractor():
+    model, other = sequential(activation="relu"), sequential(activation="relu")
+    assert feature_extractor(model, "Second") is feature_extractor(model, "Second")
+    assert pre_activation_extractor(model, "Second") is pre_activation_extractor(model, "Second")
+    different = {id(feature_extractor(m, n)) for m in (model, other) for n in ("First", "Second")}
+    assert len(different | {id(pre_activation_extractor(model, "Second"))}) == 5
+
+
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_extractors_follow_when_the_model_learns_on(activation):
+    model, images = sequential(layers.ReLU(), activation=activation), digits()
+    before, after = pre_activation_extractor(model, "Second"), feature_extractor(model, "Second")
+    fused = pre_activation_extractor(model, "First")
+    for extractor in (before, after, fused):
+        mean_activations(extractor, images)  # compiled with the old weights
+    random_weights(model, seed=5)
+    sums = convolved(model, images)
+    if activation is None:
+        agree(before, images, sums)
+    agree(after, images, relu(sums))
+    kernel, bias = model.get_layer("First").get_weights()
+    agree(fused, images, keras.ops.conv(images, kernel, padding="valid") + bias)
+    np.testing.assert_allclose(mean_activations(after, images), relu(sums).mean(axis=(1, 2)), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("make", [sequential, functional])
+def test_the_readers_model_is_left_as_it_was(make):
+    model = make(layers.BatchNormalization(name="Norm"), layers.ReLU())
+
+    def portrait():
+        nodes = [(len(layer._inbound_nodes), len(layer._outbound_nodes)) for layer in model.layers]
+        functions = [getattr(layer, "activation", None) for layer in model.layers]
+        return model.get_config(), nodes, functions, [layer.name for layer in model.layers], len(model.weights)
+
+    before, weights, answers = portrait(), model.get_weights(), model(digits()).numpy()
+    for name in ("First", "Second", "Norm", "Flat", "Dense_1", "Output"):
+        for extractor in (feature_extractor(model, name), pre_activation_extractor(model, name)):
+            extractor(digits())
+            mean_activations(extractor, digits())
+    assert portrait() == before
+    np.testing.assert_array_equal(model(digits()), answers)
+    for old, new in zip(weights, model.get_weights()):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("extractor", [feature_extractor, pre_activation_extractor])
+def test_an_unknown_layer_is_refused_with_the_names_of_those_that_exist(extractor):
+    with pytest.raises(ValueError, match="layer 'Conv2D3' not found; this model has First, Second, Flat, Dense_1"):
+        extractor(sequential(), "Conv2D3")
+
+
+@pytest.mark.parametrize("extractor", [feature_extractor, pre_activation_extractor])
+def test_a_model_with_several_inputs_is_refused(extractor):
+    one, two = keras.Input(SHAPE), keras.Input(SHAPE)
+    model = keras.Model([one, two], layers.Conv2D(2, 3, name="Conv")(layers.Add()([one, two])))
+    with pytest.raises(ValueError, match="the model has 2 inputs; extractors need a model with one image input"):
+        extractor(model, "Conv")
+
+
+def test_the_cache_does_not_keep_a_model_alive():
+    model = sequential(activation="relu")
+    for name in ("First", "Second", "Output"):
+        mean_activations(feature_extractor(model, name), digits())
+        mean_activations(pre_activation_extractor(model, name), digits())
+    known, watched = len(activations._extractors), weakref.ref(model)
+    del model
+    gc.collect()
+    assert watched() is None
+    assert len(activations._extractors) < known
+
+
+def test_conv_layers_are_named_from_first_to_last():
+    assert conv_layers(sequential(layers.MaxPooling2D(2))) == ["First", "Second"]
+    assert conv_layers(functional(layers.Conv2D(2, 3, name="A_third"))) == ["First", "Second", "A_third"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 256])
+@pytest.mark.parametrize("name", ["Second", "Dense_1"])
+def test_mean_activations_equal_a_direct_computation_for_any_batch_size(name, batch_size):
+    model, images = sequential(activation="relu"), digits()
+    direct = np.asarray(feature_extractor(model, name)(images))
+    direct = direct.mean(axis=(1, 2)) if direct.ndim == 4 else direct
+    means = mean_activations(feature_extractor(model, name), images, batch_size=batch_size)
+    assert means.shape == (7, 4 if name == "Second" else 6)
+    np.testing.assert_allclose(means, direct, rtol=1e-4, atol=1e-5)
+
+
+def test_mean_activations_run_the_model_as_in_use_and_not_as_in_training():
+    model = sequential(layers.Dropout(0.9, name="Drop"), activation="relu")
+    dropped = mean_activations(feature_extractor(model, "Drop"), digits())
+    np.testing.assert_allclose(dropped, mean_activations(feature_extractor(model, "Second"), digits()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, bool])
+def test_class_means_are_the_means_of_each_class(kind):
+    values = (np.random.default_rng(0).normal(size=(30, 4)) > 0).astype(kind)
+    labels = np.random.default_rng(1).permutation([0] * 4 + [1] * 10 + [2] * 16)
+    expected = [np.mean([value for value, label in zip(values.astype(float), labels) if label == c], axis=0)
+                for c in range(3)]
+    np.testing.assert_allclose(class_means(values, labels, classes=3), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 2], [0, 1, 3]])
+def test_class_means_refuse_a_class_without_images_and_one_too_many(labels):
+    with pytest.raises(ValueError, match="each of 3 classes needs at least one"):
+        class_means(np.zeros((3, 2)), np.array(labels), classes=3)
+
+
+def patch_model(padding):
+    return random_weights(
+        keras.Sequential(
+            [
+                keras.Input(SHAPE),
+                layers.Conv2D(3, 3, padding=padding, activation="relu", name="First"),
+                layers.MaxPooling2D(2, name="Pool"),
+                layers.Conv2D(4, 2, padding=padding, name="Second"),
+            ]
+        )
+    )
+
+
+def test_strongest_patches_alone_make_the_strongest_values():
+    model, images = patch_model("valid"), digits(20)
+    features, geometry = feature_extractor(model, "Second"), receptive_fields(model)[-1]
+    found = strongest_patches(features, images, 2, geometry, count=6, batch_size=7)
+    nodes = np.asarray(features(images))[..., 2]
+    np.testing.assert_allclose(found.values, np.sort(nodes.max(axis=(1, 2)))[::-1][:6], rtol=1e-4)
+    np.testing.assert_allclose(nodes[found.numbers].max(axis=(1, 2)), found.values, rtol=1e-4)
+    for patch, number, (row, column), value in zip(*found):
+        field = slice(row, row + geometry.field), slice(column, column + geometry.field)
+        np.testing.assert_array_equal(patch, images[number][field])
+        alone = digits(1, seed=9)
+        alone[0][field] = patch
+        place = row // geometry.stride, column // geometry.stride
+        np.testing.assert_allclose(np.asarray(features(alone))[0, *place, 2], value, rtol=1e-3)
+
+
+def test_a_patch_is_0_where_its_field_reaches_beyond_the_image():
+    model = patch_model("same")
+    features, geometry = feature_extractor(model, "First"), receptive_fields(model)[0]
+    images = np.zeros((1, *SHAPE), np.float32)
+    images[0, 0, 0] = 1  # seen by the nodes of the corner only
+    kernel = np.zeros((3, 3, 1, 3), np.float32)
+    kernel[1, 1] = 1  # each node answers to its middle pixel
+    model.get_layer("First").set_weights([kernel, np.zeros(3)])
+    found = strongest_patches(features, images, 0, geometry, count=1)
+    assert found.corners.tolist() == [[-1, -1]]
+    expected = np.zeros((3, 3, 1))
+    expected[1, 1] = 1
+    np.testing.assert_array_equal(found.images[0], expected)
+
+
+def test_fewer_images_than_wanted_give_fewer_patches():
+    model = patch_model("valid")
+    found = strongest_patches(feature_extractor(model, "Second"), digits(3), 0, receptive_fields(model)[-1])
+    assert len(found.images) == len(found.values) == 3
+
+
+@pytest.mark.parametrize("index", [-1, 4])
+def test_patches_of_a_map_that_does_not_exist_are_refused(index):
+    model = patch_model("valid")
+    with pytest.raises(ValueError, match=f"map index {index} does not exist: this layer has 0 to 3"):
+        strongest_patches(feature_extractor(model, "Second"), digits(), index, receptive_fields(model)[-1])
