@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 NON_LINEARITIES = tuple(
     getattr(keras.layers, name) for name in ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
@@ -42,10 +43,11 @@ def mean_activations(features, images, batch_size=256):
     `features` is an extractor; for a dense layer the values are the units themselves. Works in batches, so
     60,000 images do not fill the memory.
     """
+    forward = getattr(features, "compiled", features)
     means = []
     for first in range(0, len(images), batch_size):
         batch = np.asarray(images[first : first + batch_size], np.float32)
-        activations = np.asarray(features(batch, training=False))
+        activations = np.asarray(forward(batch))
         means.append(activations.mean(axis=tuple(range(1, activations.ndim - 1))))
     return np.concatenate(means)
 
@@ -107,7 +109,9 @@ def _extractor(model, layer, find_output):
     known = _extractors.setdefault(model, {})
     if (find_output, layer) not in known:
         _input(model)  # refuses a model without a graph before anything else looks at it
-        known[find_output, layer] = find_output(model, _find_layer(model, layer))
+        extractor = find_output(model, _find_layer(model, layer))
+        extractor.compiled = tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
+        known[find_output, layer] = extractor
     return known[find_output, layer]
 
 

@@ -11,6 +11,10 @@ import tensorflow as tf
 
 from helpers.images import standardize
 
+FEW_IMAGES = 8  # up to so many a step is so short that
+STEPS_AT_ONCE = 10  # steps are better made in one go; more would make Stop wait
+NO_STEP = np.zeros(1, np.float32)
+
 
 class Ascent(NamedTuple):
     """The record of a climb: what `climb` reported, collected.
@@ -117,17 +121,18 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     step_sizes = _checked_step_sizes(step_sizes)
     last = len(step_sizes) - 1
     reporting = {int(step) for step in reports(len(step_sizes)) if step < last}
-    step = 0
+    rules = (project, precondition)
+    begin = 0
     try:
-        for step, step_size in enumerate(step_sizes):
+        for begin, end in _blocks(len(step_sizes), reporting, STEPS_AT_ONCE if len(images) <= FEW_IMAGES else 1):
             before = images
-            values, images = _step(objective, before, tf.constant(step_size), project, precondition)
-            if step in reporting:
-                yield step, before.numpy(), values.numpy()
+            values, images = _advance(objective, before, step_sizes[begin:end], *rules)
+            if begin in reporting:
+                yield begin, before.numpy(), values.numpy()
     except KeyboardInterrupt:
-        yield step, images.numpy(), _values(objective, images, project, precondition)
+        yield begin, images.numpy(), _advance(objective, images, NO_STEP, *rules)[0].numpy()
         raise
-    yield max(0, last), images.numpy(), _values(objective, images, project, precondition)
+    yield max(0, last), images.numpy(), _advance(objective, images, NO_STEP, *rules)[0].numpy()
 
 
 def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
@@ -147,12 +152,34 @@ def ascend(objective, images, step_sizes, project=standardize, precondition=iden
     return Ascent(np.array(steps), np.array(frames), np.array(values), stopped)
 
 
+def _blocks(steps, reporting, longest):
+    """The steps as (begin, end), cut at every reporting step and wherever a block would be too long."""
+    cuts = sorted({0, steps} | reporting)
+    for begin, end in zip(cuts, cuts[1:]):
+        for first in range(begin, end, longest):
+            yield first, min(first + longest, end)
+
+
+def _advance(objective, images, step_sizes, project, precondition):
+    """(what the objective says of the images, the images after all of the steps)."""
+    if len(images) > FEW_IMAGES:
+        return _step(objective, images, tf.constant(step_sizes[0]), project, precondition)
+    padded = np.zeros(STEPS_AT_ONCE, np.float32)
+    padded[: len(step_sizes)] = step_sizes
+    return _steps(objective, images, tf.constant(padded), tf.constant(len(step_sizes)), project, precondition)
+
+
 _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective
 
 
-def _values(objective, images, project, precondition):
-    """What the objective says of the images, by the step that is compiled already."""
-    return _step(objective, images, tf.zeros(()), project, precondition)[0].numpy()
+@tf.function(reduce_retracing=True)
+def _steps(objective, images, step_sizes, count, project, precondition):
+    """Several steps in one go: with few images most of the time would be spent on the way from Python and back."""
+    first = tf.zeros(tf.shape(images)[:1])
+    for step in tf.range(count):
+        values, images = step_uphill(objective, images, step_sizes[step], project, precondition)
+        first = tf.where(step == 0, values, first)
+    return first, images
 
 
 def _checked_images(images):

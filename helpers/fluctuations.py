@@ -9,21 +9,23 @@ import numpy as np
 from helpers.images import resize, standardize
 
 
-def fluctuations(n, amplitudes, seed, size=28):
+def fluctuations(n, amplitudes, seed, size=28, first=0):
     """Return `n` random images `(n, size, size, 1)`: a weighted sum of noise grids of different coarseness.
 
     `amplitudes` maps a grid size to its weight: `{3: 0.2, 7: 0.2}` adds a 3x3 and a 7x7 grid of uniform
     random numbers, each enlarged to `size` x `size` by bicubic interpolation. Every enlarged grid is brought
     to deviation 1 before it is weighted, so equal weights are equal shares; as the sum is standardized, only
-    the ratios count. Raises ValueError for a grid below 2 or above `size`, a negative weight, or no weight
+    the ratios count. The images are those with the numbers `first` to `first + n - 1` of the seed. Raises ValueError for a grid below 2 or above `size`, a negative weight, or no weight
     above zero. Source: article VIII, where grids of 3, 7, 14 and 28 are used. Introduced in notebook 04.
     """
     _check_count(n)
     _check_amplitudes(amplitudes, size)
     total = np.zeros((n, size, size, 1), np.float32)
     for grid, weight in sorted(amplitudes.items()):
+        if weight == 0:
+            continue
         random = np.random.default_rng((seed, grid))  # its own stream: changing one weight changes no other grid
-        noise = random.uniform(-1, 1, (n, grid, grid, 1)).astype(np.float32)
+        noise = random.uniform(-1, 1, (first + n, grid, grid, 1))[first:].astype(np.float32)
         total += weight * standardize(resize(noise, (size, size)))
     return standardize(total)
 

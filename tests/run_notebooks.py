@@ -14,6 +14,10 @@ from nbclient import NotebookClient
 from PIL import Image
 
 SECONDS_PER_CELL = 900
+README_FIGURES = {  # (notebook, caption of the figure): file in notebooks/figures
+    ("03_activation_maps", "Figure 3.5."): "activations.png",
+    ("04_oip_creation", "Figure 4.5."): "oip_evolution.png",
+}
 
 
 def execute(path, environment=None):
@@ -46,6 +50,17 @@ def tidy(notebook):
     return notebook
 
 
+def export_figures(notebook, path):
+    """Write the figures that the README shows, so that it always shows what the notebooks show."""
+    for (stem, caption), file in README_FIGURES.items():
+        if stem == path.stem:
+            place = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith(f"**{caption}**"))
+            outputs = (output.get("data", {}) for output in notebook.cells[place - 1].outputs)
+            png = next(data["image/png"] for data in outputs if "image/png" in data)
+            (path.parent / "figures").mkdir(exist_ok=True)
+            (path.parent / "figures" / file).write_bytes(base64.b64decode(png))
+
+
 def _small(png):
     """A base64 PNG with a palette of 256 colors, or as it was if that is not smaller."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
@@ -59,4 +74,6 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         print(name, flush=True)
         path = Path(name)
-        nbformat.write(tidy(execute(path)), path)
+        notebook = tidy(execute(path))
+        export_figures(notebook, path)
+        nbformat.write(notebook, path)

@@ -114,10 +114,10 @@ def test_images_in_another_order_give_the_same_results_in_that_order(cnn, starts
 def test_another_map_start_or_step_size_compiles_nothing_anew(cnn, starts):
     features = feature_extractor(cnn, "second")
     ascend(Channels(features, [0]), starts[:1], [0.1, 0.1])
-    before = ascent._step.experimental_get_tracing_count()
+    before = ascent._steps.experimental_get_tracing_count()
     for index in range(5):
         ascend(Channels(features, [index]), starts[index : index + 1], np.full(3 + index, 0.01 * (1 + index)))
-    assert ascent._step.experimental_get_tracing_count() == before
+    assert ascent._steps.experimental_get_tracing_count() == before
 
 
 def test_a_gradient_of_zero_moves_nothing_and_is_called_silent(starts):
@@ -173,16 +173,16 @@ def test_leaving_the_loop_stops_the_climb(target, starts):
 
 
 def test_an_interrupt_keeps_what_was_made(target, starts, monkeypatch):
-    plain_step, calls = ascent._step, []
+    advance, calls = ascent._advance, []
 
     def stop_at_the_sixth(*arguments):
         calls.append(1)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return plain_step(*arguments)
+        return advance(*arguments)
 
-    monkeypatch.setattr(ascent, "_step", stop_at_the_sixth)
-    record = ascend(Linear(target), starts, np.full(600, 0.01))
+    monkeypatch.setattr(ascent, "_advance", stop_at_the_sixth)
+    record = ascend(Linear(target), starts, np.full(600, 0.01), reports=range)
     assert record.stopped and record.steps[-1] == 5 and (record.values[-1] > record.values[0]).all()
     assert set(record.status()) == {"stopped"}
     np.testing.assert_allclose(record.values[-1], Linear(target)(record.images), atol=1e-5)
@@ -224,3 +224,17 @@ def test_the_starting_images_are_not_changed(target, starts):
     before = starts.copy()
     ascend(Linear(target), starts, np.full(5, 0.5))
     np.testing.assert_array_equal(starts, before)
+
+
+@pytest.mark.parametrize("n", [ascent.FEW_IMAGES, ascent.FEW_IMAGES + 1])
+def test_steps_made_in_one_go_are_the_same_as_one_by_one(target, n):
+    images = standardize(np.random.default_rng(3).standard_normal((n, 12, 12, 1)).astype(np.float32))
+    sizes = np.geomspace(1, 0.01, 27)
+    record = ascend(Linear(target), images, sizes, reports=lambda steps: [0, 13])
+    expected = tf.constant(images)
+    for step, size in enumerate(sizes):
+        if step == 13:
+            np.testing.assert_allclose(record.frames[1], expected, atol=1e-4)
+        values, expected = ascent.step_uphill(Linear(target), expected, tf.constant(size, tf.float32))
+    assert record.steps.tolist() == [0, 13, 26]
+    np.testing.assert_allclose(record.images, expected, atol=1e-4)

@@ -1,5 +1,7 @@
 """objectives: each gives one number per image, the number its name promises, and refuses what does not exist."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ from helpers.ascent import ascend
 from helpers.objectives import (
     Channels,
     CrossEntropy,
+    Jittered,
     Neurons,
     Penalized,
     WholeLayer,
@@ -113,3 +116,37 @@ def test_a_map_that_does_not_exist_is_refused(features, indices, message):
 def test_a_node_outside_the_layer_is_refused(features, positions):
     with pytest.raises(ValueError, match="position"):
         Neurons(features, positions)
+
+
+def jittered(cnn, starts, seed, pixels=2):
+    """The last frame of a jittered climb."""
+    generator = tf.random.Generator.from_seed(seed)
+    objective = Jittered(Channels(pre_activation_extractor(cnn, "second"), range(5)), generator, pixels)
+    return ascend(objective, starts[:5], np.geomspace(1, 0.1, 20)).images
+
+
+def test_jitter_of_the_same_seed_gives_the_same_climb_and_of_another_seed_another(cnn, starts):
+    np.testing.assert_allclose(jittered(cnn, starts, 3), jittered(cnn, starts, 3), atol=1e-5)
+    assert np.abs(jittered(cnn, starts, 3) - jittered(cnn, starts, 4)).mean() > 0.05
+
+
+def test_jitter_by_no_pixel_is_the_plain_climb(cnn, starts):
+    plain = ascend(Channels(pre_activation_extractor(cnn, "second"), range(5)), starts[:5], np.geomspace(1, 0.1, 20))
+    np.testing.assert_allclose(jittered(cnn, starts, 3, pixels=0), plain.images, atol=1e-4)
+
+
+def test_jitter_is_undone_so_the_image_does_not_wander():
+    """Catalogue B40: with a shift that is never undone a linear climb would smear its target."""
+    spot = np.zeros((1, 9, 9, 1), np.float32)
+    spot[0, 4, 4] = 1
+
+    class Middle(NamedTuple):
+        target: tf.Tensor
+
+        def __call__(self, images):
+            return tf.reduce_sum(images * self.target, axis=(1, 2, 3))
+
+    objective = Jittered(Middle(tf.constant(spot)), tf.random.Generator.from_seed(0), 1)
+    start = np.random.default_rng(0).standard_normal((1, 9, 9, 1)).astype(np.float32)
+    result = ascend(objective, start, np.full(300, 0.05)).images[0, :, :, 0]
+    assert result[3:6, 3:6].mean() > 1 and np.abs(np.r_[result[0], result[-1]]).max() < 0.8
