@@ -7,16 +7,17 @@ reaches its final activation is not higher.
 import time
 
 import numpy as np
+import tensorflow as tf  # after helpers, which quiets its start
+
 from helpers import models
 from helpers.activations import feature_extractor, mean_activations
 from helpers.ascent import ascend
 from helpers.objectives import Channels
 from helpers.oips import create_oips, layer_zoo
 
-import tensorflow as tf  # after helpers, which quiets its start
-
 LAYER, STEPS, EPSILON = "Conv2D_3", 600, 0.01
 TIMED_MAPS = 5
+OURS = "ours, default schedule"
 
 
 def plain_step(features, index, image, epsilon):
@@ -64,11 +65,11 @@ def main():
     maps = reached[np.linspace(0, len(reached) - 1, TIMED_MAPS).astype(int)]
     compiled = tf.function(plain_step, reduce_retracing=True)
     climbed(compiled, features, tf.constant(0), starts[0])
-    times = {"ours, 30 cooled steps": [], "plain loop, eager": [], "plain loop, compiled step": [], "tf-keras-vis": []}
+    times = {OURS: [], "plain loop, eager": [], "plain loop, compiled step": [], "tf-keras-vis": []}
     others = {name: [] for name in times}
     for index in maps:
         took = {
-            "ours, 30 cooled steps": seconds(lambda i: create_oips(cnn, LAYER, [i]).images, index),
+            OURS: seconds(lambda i: create_oips(cnn, LAYER, [i]).images, index),
             "plain loop, eager": seconds(climbed, plain_step, features, index, starts[index]),
             "plain loop, compiled step": seconds(climbed, compiled, features, tf.constant(index), starts[index]),
             "tf-keras-vis": seconds(by_tf_keras_vis, cnn, int(index), starts[index]),
@@ -76,11 +77,12 @@ def main():
         for name, (duration, image) in took.items():
             times[name].append(duration)
             others[name].append(mean_activations(features, _standardized(image))[0, index])
-    ours = np.median(times["ours, 30 cooled steps"])
+    ours = np.median(times[OURS])
     print(f"median over {TIMED_MAPS} maps of {LAYER}, one OIP after warm-up:")
     for name, durations in times.items():
-        ratio = np.median(np.divide(durations, times["ours, 30 cooled steps"]))
-        print(f"  {name:28s} {np.median(durations) * 1e3:9.1f} ms   {ratio:7.1f} x   mean activation {np.mean(others[name]):.3f}")
+        ratio = np.median(np.divide(durations, times[OURS]))
+        print(f"  {name:28s} {np.median(durations) * 1e3:9.1f} ms   {ratio:7.1f} x   "
+              f"mean activation {np.mean(others[name]):.3f}")
     articles = ascend(Channels(features, zoo.indices), starts, np.full(STEPS, EPSILON))
     compare(articles.values[-1], zoo, f"the articles' loop ({STEPS} steps of {EPSILON}), all maps, the same starts")
     print(f"  ours in one batch of {len(zoo.indices)}: {seconds(layer_zoo, cnn, LAYER)[0]:.2f} s "

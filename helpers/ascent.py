@@ -12,7 +12,7 @@ import tensorflow as tf
 from helpers.images import standardize
 
 FEW_IMAGES = 8  # up to so many a step is so short that
-STEPS_AT_ONCE = 10  # steps are better made in one go; more would make Stop wait
+STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait
 NO_STEP = np.zeros(1, np.float32)
 
 
@@ -122,17 +122,17 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     last = len(step_sizes) - 1
     reporting = {int(step) for step in reports(len(step_sizes)) if step < last}
     rules = (project, precondition)
+    longest = STEPS_AT_ONCE if len(images) <= FEW_IMAGES else 1
     begin = 0
     try:
-        for begin, end in _blocks(len(step_sizes), reporting, STEPS_AT_ONCE if len(images) <= FEW_IMAGES else 1):
-            before = images
-            values, images = _advance(objective, before, step_sizes[begin:end], *rules)
-            if begin in reporting:
-                yield begin, before.numpy(), values.numpy()
+        for begin in range(0, len(step_sizes), longest):
+            frames, values, images = _advance(objective, images, step_sizes[begin : begin + longest], *rules)
+            for step in sorted(reporting & set(range(begin, begin + longest))):
+                yield step, frames[step - begin].numpy(), values[step - begin].numpy()
     except KeyboardInterrupt:
-        yield begin, images.numpy(), _advance(objective, images, NO_STEP, *rules)[0].numpy()
+        yield begin, images.numpy(), _advance(objective, images, NO_STEP, *rules)[1][0].numpy()
         raise
-    yield max(0, last), images.numpy(), _advance(objective, images, NO_STEP, *rules)[0].numpy()
+    yield max(0, last), images.numpy(), _advance(objective, images, NO_STEP, *rules)[1][0].numpy()
 
 
 def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
@@ -152,18 +152,11 @@ def ascend(objective, images, step_sizes, project=standardize, precondition=iden
     return Ascent(np.array(steps), np.array(frames), np.array(values), stopped)
 
 
-def _blocks(steps, reporting, longest):
-    """The steps as (begin, end), cut at every reporting step and wherever a block would be too long."""
-    cuts = sorted({0, steps} | reporting)
-    for begin, end in zip(cuts, cuts[1:]):
-        for first in range(begin, end, longest):
-            yield first, min(first + longest, end)
-
-
 def _advance(objective, images, step_sizes, project, precondition):
-    """(what the objective says of the images, the images after all of the steps)."""
+    """The images before each of the steps, what the objective says of them, and the images after the last step."""
     if len(images) > FEW_IMAGES:
-        return _step(objective, images, tf.constant(step_sizes[0]), project, precondition)
+        values, after = _step(objective, images, tf.constant(step_sizes[0]), project, precondition)
+        return images[tf.newaxis], values[tf.newaxis], after
     padded = np.zeros(STEPS_AT_ONCE, np.float32)
     padded[: len(step_sizes)] = step_sizes
     return _steps(objective, images, tf.constant(padded), tf.constant(len(step_sizes)), project, precondition)
@@ -175,11 +168,13 @@ _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per k
 @tf.function(reduce_retracing=True)
 def _steps(objective, images, step_sizes, count, project, precondition):
     """Several steps in one go: with few images most of the time would be spent on the way from Python and back."""
-    first = tf.zeros(tf.shape(images)[:1])
+    frames, values = (tf.TensorArray(tf.float32, STEPS_AT_ONCE, element_shape=shape)
+                      for shape in (images.shape, images.shape[:1]))
     for step in tf.range(count):
-        values, images = step_uphill(objective, images, step_sizes[step], project, precondition)
-        first = tf.where(step == 0, values, first)
-    return first, images
+        frames = frames.write(step, images)
+        value, images = step_uphill(objective, images, step_sizes[step], project, precondition)
+        values = values.write(step, value)
+    return frames.stack(), values.stack(), images
 
 
 def _checked_images(images):

@@ -15,8 +15,9 @@ def fluctuations(n, amplitudes, seed, size=28, first=0):
     `amplitudes` maps a grid size to its weight: `{3: 0.2, 7: 0.2}` adds a 3x3 and a 7x7 grid of uniform
     random numbers, each enlarged to `size` x `size` by bicubic interpolation. Every enlarged grid is brought
     to deviation 1 before it is weighted, so equal weights are equal shares; as the sum is standardized, only
-    the ratios count. The images are those with the numbers `first` to `first + n - 1` of the seed. Raises ValueError for a grid below 2 or above `size`, a negative weight, or no weight
-    above zero. Source: article VIII, where grids of 3, 7, 14 and 28 are used. Introduced in notebook 04.
+    the ratios count. The images are numbers `first` to `first + n - 1` of the seed. Raises ValueError for a
+    grid below 2 or above `size`, a negative weight, or no weight above zero. Source: article VIII, where grids
+    of 3, 7, 14 and 28 are used. Introduced in notebook 04.
     """
     _check_count(n)
     _check_amplitudes(amplitudes, size)

@@ -26,11 +26,12 @@ def quietly(groups):
 
 
 def text_bar(groups):
-    """Yield the groups of maps and write one mark for each that is finished: a `progress` for `layer_zoo`."""
+    """Yield the groups of maps and say after each how many maps are done: a `progress` for `layer_zoo`."""
+    done, total = 0, sum(len(group) for group in groups)
     for group in groups:
         yield group
-        print("#", end="", flush=True)
-    print(" all maps done")
+        done += len(group)
+        print(f"{done:4} of {total} maps {'#' * (20 * done // total)}", flush=True)
 
 
 class Oips(NamedTuple):
@@ -52,7 +53,7 @@ class Oips(NamedTuple):
 
 
 def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
-                starts=4, candidates=256, progress=quietly):
+                starts=3, candidates=256, progress=quietly):
     """Return the `Oips` of the maps `indices` of a layer: every map is reached that can be.
 
     Each map gets `starts` random starts of its own, which depend on `seed` and its index only, so a map's OIP
@@ -137,7 +138,8 @@ def _starts(features, indices, starts, candidates, amplitudes, seed):
     """Start images (maps * starts, height, width, channels) and the words that say how each map was woken."""
     shape = features.input_shape[1:]
     numbers = (indices[:, None] * starts + np.arange(starts)).ravel()  # a map's own, whoever else is asked for
-    images = _random_images(int(numbers.max()) + 1, shape, amplitudes, seed)[numbers]
+    first = int(numbers.min())
+    images = _random_images(int(numbers.max()) + 1 - first, shape, amplitudes, seed, first)[numbers - first]
     answers = _own(mean_activations(features, images), np.repeat(indices, starts)).reshape(-1, starts)
     silent = (answers == 0).all(axis=1)
     how = np.where(silent, "pre-activation", "start")
@@ -150,16 +152,17 @@ def _starts(features, indices, starts, candidates, amplitudes, seed):
     return images, how
 
 
-def _random_images(n, shape, amplitudes, seed):
+def _random_images(n, shape, amplitudes, seed, first=0):
     """Fluctuations that fit the network's input, every color channel a fluctuation of its own."""
     height, width, channels = (28 if size is None else size for size in shape)
-    grays = fluctuations(n * channels, amplitudes, seed, size=max(height, width))
+    grays = fluctuations(n * channels, amplitudes, seed, max(height, width), first * channels)
     stacked = grays.reshape(n, channels, *grays.shape[1:3]).transpose(0, 2, 3, 1)
     return standardize(stacked[:, :height, :width])
 
 
 def _cooling_climbs(objectives, indices, images, step_sizes, precondition):
     """The climbs of the three stages, one after the other; the first with all starts, the others with the best."""
+    step_sizes = np.asarray(step_sizes)
     reporting, starts = report_steps(len(step_sizes)), len(images) // len(indices)
     for stage, steps in enumerate(np.array_split(np.arange(len(step_sizes)), len(objectives))):
         climbers = np.repeat(indices, starts) if stage == 0 else indices

@@ -9,7 +9,7 @@ from helpers.activations import feature_extractor, mean_activations
 from helpers.ascent import soften
 from helpers.fluctuations import fluctuations
 from helpers.objectives import Channels
-from helpers.oips import create_oips, evolve_scales, find_precursors, layer_zoo
+from helpers.oips import create_oips, evolve_scales, find_precursors, layer_zoo, text_bar
 from tests.conftest import tiny_cnn
 
 
@@ -18,9 +18,9 @@ def shy():
     """A CNN whose map 0 answers to anything, 1 to few starts, 2 to none but can be woken, and 3 never."""
     model = tiny_cnn(seed=3, maps=4)
     kernel, bias = model.get_layer("second").get_weights()
-    answers = feature_extractor(tiny_cnn(seed=3, maps=4), "second")(fluctuations(300, {3: 1, 7: 1}, 1, size=12))
-    loudest = np.asarray(answers).max(axis=(1, 2))  # (300, 4)
-    bias[0], bias[1] = 5, -np.quantile(loudest[:, 1], 0.97)
+    answers = feature_extractor(tiny_cnn(seed=3, maps=4), "second")(fluctuations(256, {3: 1, 7: 1}, 3, size=12))
+    loudest = np.asarray(answers).max(axis=(1, 2))  # (256, 4)
+    bias[0], bias[1] = 5, -0.98 * loudest[:, 1].max()
     bias[2] = -1.1 * loudest[:, 2].max()
     kernel[..., 3], bias[3] = 0, -1
     model.get_layer("second").set_weights([kernel, bias])
@@ -28,7 +28,7 @@ def shy():
 
 
 def test_each_map_gets_the_verdict_it_deserves(shy):
-    result = create_oips(shy, "second", [0, 1, 2, 3], seed=0)
+    result = create_oips(shy, "second", [0, 1, 2, 3], seed=2)
     assert result.how.tolist() == ["start", "precursor", "pre-activation", "unreachable"]
     assert (result.values[:3] > 0).all() and result.values[3] == 0
 
@@ -98,18 +98,70 @@ def test_scales_are_added_one_after_the_other(cnn):
 
 
 def test_an_interrupt_keeps_the_oips_as_they_are(cnn, monkeypatch):
-    plain_step, calls = ascent._step, []
+    advance, calls = ascent._advance, []
 
-    def stop_at_the_twentieth(*arguments):
+    def stop_at_the_third(*arguments):
         calls.append(1)
-        if len(calls) == 20:
+        if len(calls) == 3:
             raise KeyboardInterrupt
-        return plain_step(*arguments)
+        return advance(*arguments)
 
-    monkeypatch.setattr(ascent, "_step", stop_at_the_twentieth)
+    monkeypatch.setattr(ascent, "_advance", stop_at_the_third)
     result = create_oips(cnn, "second", [0, 1])
     assert result.ascent.stopped and result.images.shape == (2, 12, 12, 1)
     assert result.ascent.steps[-1] < len(oips.COOLING) - 1 and len(calls) < 25
+
+
+def test_an_interrupt_between_two_groups_keeps_the_groups_that_are_done(cnn, monkeypatch):
+    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 2)
+
+    def stop_at_the_third(groups):
+        yield from groups[:2]
+        raise KeyboardInterrupt
+
+    result = layer_zoo(cnn, "second", progress=stop_at_the_third)
+    assert result.indices.tolist() == [0, 1, 2, 3] and result.ascent.stopped
+    np.testing.assert_allclose(result.images, create_oips(cnn, "second", range(4)).images, atol=1e-3)
+
+
+def test_an_interrupt_before_the_first_group_is_passed_on(cnn):
+    def stop(groups):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        layer_zoo(cnn, "second", progress=stop)
+
+
+@pytest.mark.parametrize("starts, most", [(1, 3), (4, 12), (7, 7)])
+def test_no_more_images_climb_at_once_than_allowed_whatever_the_number_of_maps(cnn, monkeypatch, starts, most):
+    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 3)
+    monkeypatch.setattr(oips, "IMAGES_AT_ONCE", 12)
+    sizes, plain = [], oips.ascend
+
+    def counting(objective, images, *others, **options):
+        sizes.append(len(images))
+        return plain(objective, images, *others, **options)
+
+    monkeypatch.setattr(oips, "ascend", counting)
+    result = layer_zoo(cnn, "second", starts=starts, step_sizes=[1, 0.5, 0.1])
+    assert max(sizes) == most <= 3 * starts and result.indices.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_groups_do_not_show_in_the_result(cnn, monkeypatch):
+    together = layer_zoo(cnn, "second", seed=2)
+    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 2)
+    in_groups = layer_zoo(cnn, "second", seed=2)
+    np.testing.assert_allclose(in_groups.images, together.images, atol=1e-3)
+    np.testing.assert_array_equal(in_groups.how, together.how)
+
+
+def test_progress_sees_every_group_and_is_silent_unless_asked(cnn, monkeypatch, capsys):
+    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 2)
+    layer_zoo(cnn, "second", step_sizes=[1, 0.5, 0.1])
+    assert capsys.readouterr().out == ""
+    layer_zoo(cnn, "second", step_sizes=[1, 0.5, 0.1], progress=text_bar)
+    counts = [line.split("#")[0].strip() for line in capsys.readouterr().out.splitlines()]
+    assert counts == ["2 of 5 maps", "4 of 5 maps", "5 of 5 maps"]
 
 
 def test_the_readers_model_stays_as_it_was(cnn):
@@ -129,6 +181,18 @@ def test_the_readers_model_stays_as_it_was(cnn):
 def test_what_does_not_exist_is_refused(cnn, layer, indices, message):
     with pytest.raises(ValueError, match=message):
         create_oips(cnn, layer, indices)
+
+
+@pytest.mark.parametrize("layer", ["output", "flat"])
+def test_a_layer_without_maps_is_refused_and_the_others_are_named(cnn, layer):
+    with pytest.raises(ValueError, match=f"layer '{layer}' has no feature maps.*are first, second"):
+        layer_zoo(cnn, layer)
+
+
+@pytest.mark.parametrize("starts", [0, -1, 2.5])
+def test_a_number_of_starts_that_makes_no_sense_is_refused(cnn, starts):
+    with pytest.raises(ValueError, match="starts"):
+        layer_zoo(cnn, "second", starts=starts)
 
 
 def test_a_model_with_two_inputs_is_refused():
