@@ -43,7 +43,7 @@ def mean_activations(features, images, batch_size=256):
     `features` is an extractor; for a dense layer the values are the units themselves. Works in batches, so
     60,000 images do not fill the memory.
     """
-    forward = getattr(features, "compiled", features)
+    forward = getattr(features, "compiled_forward", features)
     means = []
     for first in range(0, len(images), batch_size):
         batch = np.asarray(images[first : first + batch_size], np.float32)
@@ -110,7 +110,7 @@ def _extractor(model, layer, find_output):
     if (find_output, layer) not in known:
         _input(model)  # refuses a model without a graph before anything else looks at it
         extractor = find_output(model, _find_layer(model, layer))
-        extractor.compiled = tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
+        extractor.compiled_forward = tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
         known[find_output, layer] = extractor
     return known[find_output, layer]
 
