@@ -7,13 +7,14 @@ reaches its final activation is not higher.
 import time
 
 import numpy as np
-import tensorflow as tf  # after helpers, which quiets its start
 
 from helpers import models
 from helpers.activations import feature_extractor, mean_activations
 from helpers.ascent import ascend
 from helpers.objectives import Channels
 from helpers.oips import create_oips, layer_zoo
+
+import tensorflow as tf  # after helpers, which quiets its start
 
 LAYER, STEPS, EPSILON = "Conv2D_3", 600, 0.01
 TIMED_MAPS = 5

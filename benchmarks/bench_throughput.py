@@ -6,13 +6,14 @@ Counted are the multiplications and additions of the three convolutions, forward
 import time
 
 import numpy as np
-import tensorflow as tf  # after helpers, which quiets its start
 
 from helpers import models
 from helpers.activations import pre_activation_extractor
 from helpers.ascent import ascend
 from helpers.fluctuations import fluctuations
 from helpers.objectives import Channels
+
+import tensorflow as tf  # after helpers, which quiets its start
 
 BATCH, STEPS, SIDE, ROUNDS = 128, 30, 2048, 7
 

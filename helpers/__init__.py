@@ -10,8 +10,10 @@ activations   read what a layer says about images
 objectives    what an ascent should make large
 fluctuations  random start images with structure on several length scales
 ascent        the engine: batched gradient ascent on the sphere of standardized images
+matching      which map of one network does the work of which map of another
 oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
 recipe        how the shipped weights were trained
+dreams        carving a map's pattern into a photograph: whole, in tiles, in octaves
 figures       arrays in, matplotlib Figure out
 
 Images are float32 arrays of shape (n, height, width, channels): in *model space* each has mean 0 and
@@ -29,7 +31,10 @@ def _import_tensorflow_quietly():
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        import tensorflow  # noqa: F401
+        import tensorflow
+
+        # Each new kind of objective is compiled once; after five of them TensorFlow would warn of a slow program.
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(terminal, 2)
         os.close(terminal), os.close(nowhere)

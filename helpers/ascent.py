@@ -64,12 +64,15 @@ def soften(gradients, cutoff=0.12):
     `functools.partial(soften, cutoff=0.2)`. Source: the preconditioning of Olah, Mordvintsev and Schubert,
     "Feature Visualization", Distill 2017. Introduced in notebook 04.
     """
-    height, width = gradients.shape[1:3]
-    frequencies = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
-    response = (1 / (1 + (frequencies / cutoff) ** 2)).astype(np.float32)
+    height, width = tf.unstack(tf.shape(gradients)[1:3])
+    rows = tf.range(height)
+    rows = tf.minimum(rows, height - rows) / height  # cycles per pixel: 0 .. 1/2 and back
+    columns = tf.range(width // 2 + 1) / width
+    square = tf.cast(rows[:, tf.newaxis] ** 2 + columns[tf.newaxis] ** 2, tf.float32)
+    response = tf.cast(1 / (1 + square / cutoff**2), tf.complex64)
     spectra = tf.signal.rfft2d(tf.transpose(gradients, (0, 3, 1, 2)))
     softened = tf.signal.irfft2d(spectra * response, fft_length=(height, width))
-    return tf.transpose(softened, (0, 2, 3, 1))
+    return tf.ensure_shape(tf.transpose(softened, (0, 2, 3, 1)), gradients.shape)
 
 
 def report_steps(steps, reports=6):

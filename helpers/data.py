@@ -1,4 +1,4 @@
-"""Digits and photographs as arrays. Knows nothing of models or figures.
+"""Digits and photographs as arrays, and back into files. Knows nothing of models or figures.
 
 MNIST is read from a file on this machine, or downloaded once by Keras into its cache. Where neither is
 possible, scikit-learn's real handwritten digits stand in, and `digits_in_use` says so.
@@ -95,6 +95,34 @@ def load_photo(source=None, size=560):
     with _opened(source) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about large photos and odd EXIF notes that it reads well
         return _read_photo(file, int(size), name=_name(source))
+
+
+def save_picture(path, photo):
+    """Write a photo `(height, width, 3)` or `(height, width, 1)` in pixel space as a new PNG file.
+
+    Nothing is ever overwritten: an existing file is a FileExistsError, a missing folder a FileNotFoundError; an
+    unsuitable name or photo is a ValueError, and then no file is made. Introduced in notebook 06.
+    """
+    picture, file = _picture(photo), io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    _write_new(path, ".png", file.getvalue())
+
+
+def save_film(path, photos, seconds_each=0.5):
+    """Write photos of equal size as a new animated GIF: an endless film, each shown for `seconds_each` (0.02 to 60).
+
+    All frames share one palette of 256 colors, which keeps the file small and its colors still; halve the photos
+    where it is too large. Errors are those of `save_picture`. Introduced in notebook 06.
+    """
+    if not 0.02 <= seconds_each <= 60:
+        raise ValueError(f"seconds_each {seconds_each!r} is out of range; use a number from 0.02 to 60")
+    shapes = {np.shape(photo) for photo in photos}
+    if len(shapes) != 1:
+        raise ValueError(f"a film needs photos of one size, these have {sorted(shapes) or 'none'}")
+    frames = _with_one_palette([_picture(photo) for photo in photos])
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=round(1000 * seconds_each), loop=0)
+    _write_new(path, ".gif", file.getvalue())
 
 
 def _digits():
@@ -260,3 +288,34 @@ def _square(photo, size):
         values = np.clip(values, 0, 1)[..., np.newaxis].repeat(3, axis=-1)
     opacity = values[..., 3:] if mode == "RGBA" else 1.0
     return values[..., :3] * opacity + (1 - opacity)
+
+
+def _picture(photo):
+    """A photo in pixel space as a Pillow image of 8 bits."""
+    photo = np.asarray(photo)
+    if photo.ndim != 3 or photo.shape[2] not in (1, 3) or 0 in photo.shape:
+        raise ValueError(f"the photo has shape {photo.shape}; it must be (height, width, 3) or (height, width, 1)")
+    if not np.isfinite(photo).all() or photo.min() < 0 or photo.max() > 1:
+        raise ValueError("the photo has values outside 0..1; images.to_display or np.clip bring it there")
+    return Image.fromarray(np.round(255 * photo).astype(np.uint8).squeeze(2 if photo.shape[2] == 1 else ()))
+
+
+def _with_one_palette(pictures):
+    """The pictures in the 256 colors that serve all of them best."""
+    every = Image.fromarray(np.concatenate([np.asarray(picture.convert("RGB"))[::2, ::2] for picture in pictures]))
+    palette = every.quantize(256, method=Image.Quantize.MEDIANCUT)
+    return [picture.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+
+
+def _write_new(path, ending, content):
+    """Write a file that does not exist yet, into a folder that does."""
+    path = Path(path).expanduser()
+    if path.suffix.lower() != ending:
+        raise ValueError(f"{path.name!r} must end in {ending}")
+    try:
+        with open(path, "xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists already; delete it first, or give another name") from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first") from None

@@ -8,6 +8,7 @@ size matters, one diverging map (`SIGNED`) for values that have a sign.
 from itertools import compress, product
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, ConnectionPatch, Rectangle
 
@@ -15,6 +16,7 @@ from helpers.images import contrast, to_display
 
 SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
 COLORS, LINES = ("#d55e00", "#0072b2"), ("-", "--")  # for two kinds of marks: never color alone
+VIRIDIS = colormaps["viridis"]
 WIDTH = 9.0  # inches: fills a notebook's column without scrolling
 
 
@@ -356,6 +358,71 @@ def draw_cut(geometries, image_size):
     axes.set_xlim(-6, image_size + 2 + levels[-1][2])
     axes.set_axis_off()
     return figure
+
+
+def as_calculated(images):
+    """Return images as colors `(n, height, width, 3)`: viridis from the lowest to the highest value of each."""
+    shown = to_display(images)
+    return shown if shown.shape[-1] == 3 else VIRIDIS(_few_levels(shown[..., 0]))[..., :3]
+
+
+def enhanced(images):
+    """Return images as grays `(n, height, width, 3)`, contrast-enhanced so that an OIP's strong strokes stand out."""
+    return np.broadcast_to(_few_levels(contrast(images)), (*images.shape[:3], 3))
+
+
+def zoo_sheet(images, labels=(), title="", columns=16, renderings=(as_calculated, enhanced)):
+    """Return all OIPs of a layer on one dark sheet, each below its label in every one of the `renderings`.
+
+    Two renderings are those of figure IX-6; `renderings=(enhanced,)` shows each once. One image pixel is 2 x 2
+    pixels at 100 dpi; `savefig(path, dpi=400)` makes a poster of it. Introduced in notebook 05.
+    """
+    count, height, width = images.shape[:3]
+    columns = min(columns, count)
+    top, label, gap = (18 if title else 3), 8, 2  # all in pixels of the images
+    tall = label + len(renderings) * (height + 1) + gap
+    sheet = np.full((top + -(-count // columns) * tall + gap, columns * (width + gap) + gap, 3), 0.07, np.float32)
+    figure = Figure(figsize=(sheet.shape[1] / 50, sheet.shape[0] / 50), facecolor=sheet[0, 0])
+    axes = figure.add_axes((0, 0, 1, 1))
+    pictures = [rendering(images) for rendering in renderings]
+    for place in range(count):
+        row, column = top + place // columns * tall, gap + place % columns * (width + gap)
+        for line, shown in enumerate(pictures):
+            start = row + label + line * (height + 1)
+            sheet[start : start + height, column : column + width] = shown[place]
+        if place < len(labels):
+            axes.text(column + width / 2 - 0.5, row + label - 1.6, labels[place], color="0.85", fontsize=7, ha="center")
+    axes.imshow(sheet, interpolation="nearest")
+    axes.text(gap + 1, top - 5.5, title, color="w", fontsize=11)
+    axes.set_axis_off()
+    return figure
+
+
+def stacked_bars(table, x_label, width=WIDTH):
+    """Return one bar for each row of `table` {row: {part: number}}, made of its parts with their numbers."""
+    figure = Figure(figsize=(width, 0.62 * len(table) + 1.5), layout="constrained")
+    axes = figure.subplots()
+    parts = list(dict.fromkeys(part for row in table.values() for part in row))
+    starts = np.zeros(len(table))
+    for place, part in enumerate(parts):
+        sizes = np.array([row.get(part, 0) for row in table.values()], float)
+        color, hatch = VIRIDIS(1 - place / max(1, len(parts) - 1)), ["", "//", "..", "xx", "\\\\"][place % 5]
+        axes.barh(list(table), sizes, left=starts, label=part, color=color, hatch=hatch, edgecolor="w", linewidth=0.5)
+        for row, (size, start) in enumerate(zip(sizes, starts)):
+            if size >= 0.03 * max(sum(parts.values()) for parts in table.values()):
+                axes.text(start + size / 2, row, f"{size:g}", ha="center", va="center", fontsize=9,
+                          bbox={"facecolor": "w", "edgecolor": "none", "pad": 1.2, "alpha": 0.85})
+        starts += sizes
+    axes.invert_yaxis()
+    axes.set_xlabel(x_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, ncols=4, loc="lower center", bbox_to_anchor=(0.45, 1))
+    return figure
+
+
+def _few_levels(shown):
+    """Values 0..1 in 16 steps: on a small picture nobody sees the difference, but the file is half as large."""
+    return np.round(15 * shown) / 15
 
 
 def _middles(count, field, stride, start):

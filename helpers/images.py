@@ -90,12 +90,41 @@ def join_tiles(tiles, shape, step):
 
 
 def local_moments(images, window):
-    """Return (means, deviations) of the images around every pixel, in a square of `window` pixels."""
+    """Return (means, deviations) of the images around every pixel, in a square of `window` pixels.
+
+    `window` may also be (height, width). At the edge the image is mirrored. Introduced in notebook 07.
+    """
     images = np.asarray(images, np.float64)
-    area = (1, window, window, 1)
+    area = (1, *np.broadcast_to(window, 2), 1)
     means = scipy.ndimage.uniform_filter(images, area, mode="reflect")
     squares = scipy.ndimage.uniform_filter(images**2, area, mode="reflect")
     return np.float32(means), np.float32(np.sqrt(np.maximum(squares - means**2, 0)))
+
+
+def with_spectrum(magnitudes):
+    """Return a function that gives images the Fourier magnitudes `magnitudes` and leaves them their phases.
+
+    `magnitudes (height, width // 2 + 1)` are those of `np.fft.rfft2`, such as the mean over many digits. Passed
+    to a climb as `project` it holds the power of every single wavelength, where `standardize` holds only the
+    sum of all: what climbs is the phase alone. The images come back standardized. Source: Fel et al. 2023
+    ("MACO"). Introduced in notebook 05.
+    """
+    magnitudes = np.array(magnitudes, np.float32)
+    magnitudes[0, 0] = 0  # the mean of an image, which standardization takes away
+
+    def project(images):
+        batch = _batch(images)
+        height, width = batch.shape[1:3]
+        if magnitudes.shape != (height, width // 2 + 1):
+            raise ValueError(f"magnitudes have shape {magnitudes.shape}; images of {height} x {width} pixels need "
+                             f"{(height, width // 2 + 1)}, as np.fft.rfft2 gives them")
+        spectra = tf.signal.rfft2d(tf.transpose(batch, (0, 3, 1, 2)))
+        lengths = tf.abs(spectra)
+        phases = tf.where(lengths > 0, spectra / tf.cast(tf.maximum(lengths, 1e-20), tf.complex64), 1)
+        shaped = tf.signal.irfft2d(phases * magnitudes, fft_length=(height, width))
+        return _like(images, _standardize(tf.transpose(shaped, (0, 2, 3, 1))))
+
+    return project
 
 
 def _check_tiling(shape, size, step):

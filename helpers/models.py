@@ -193,6 +193,48 @@ def receptive_fields(model):
     return table
 
 
+def any_size(model):
+    """Return the convolutional trunk of `model`, which runs on images of any size, `(n, height, width, channels)`.
+
+    The trunk is everything before the first layer that no longer gives maps, such as Flatten, Dense or a global
+    pooling. It has the same layer names and a copy of the weights; `model` is left untouched. Raises ValueError for
+    a model with branches, without a convolution, or with a layer that knows the size of its images. Introduced in
+    notebook 07, where it makes octaves possible.
+    """
+    if len(model.inputs or ()) != 1 or len(model.inputs[0].shape) != 4:
+        raise ValueError(f"model {model.name!r} needs one input of images, such as keras.Input((28, 28, 1))")
+    trunk = list(_trunk(model))
+    if not any(isinstance(layer, layers.Conv2D) for layer in trunk):
+        raise ValueError(f"model {model.name!r} has no Conv2D layer before its maps end, so there is no trunk to keep")
+    maps = images = keras.Input((None, None, model.inputs[0].shape[-1]), name=model.inputs[0].name)
+    for layer in trunk:
+        try:
+            twin = type(layer).from_config(layer.get_config())
+            maps = twin(maps)
+            twin.set_weights(layer.get_weights())
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"layer {layer.name!r} knows the size of its images; any_size needs layers that do not, "
+                             "such as convolutions and poolings") from error
+    return keras.Model(images, maps, name=f"{model.name}_any_size")
+
+
+def _trunk(model):
+    """The layers from the image up to the last that gives maps, refused where they are no chain."""
+    below = None
+    for layer in model.layers:
+        if isinstance(layer, layers.InputLayer):
+            continue
+        read = layer.input
+        branch = isinstance(read, (list, tuple)) or (below and read._keras_history.operation is not below)
+        if branch or isinstance(layer, keras.Model):
+            raise ValueError(f"layer {layer.name!r} is a model itself or part of a branch; any_size needs a "
+                             "chain of layers")
+        if len(layer.output.shape) != 4:
+            return
+        yield layer
+        below = layer
+
+
 def _checked_chain(model):
     """The layers of the model, refused unless each reads the one before it and leaves nodes in known places."""
     below = None

@@ -105,6 +105,34 @@ class Penalized(NamedTuple):
         return self.objective(images) - self.weight * self.penalty(images)
 
 
+class _Mixed(NamedTuple):
+    objectives: tuple
+    weights: tf.Tensor
+
+
+class Mixed(_Mixed):
+    """The sum of several objectives, each times its weight; a negative weight avoids what the others seek.
+
+    `Mixed([Channels(features, [3]), Channels(features, [5])], [1, 0.5])` climbs two maps at once, and the objectives
+    may look at different layers. Values of different layers differ in size, so compare their gradients before you
+    choose weights. Raises ValueError unless there is one finite weight for each objective. Introduced in notebook 06.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, objectives, weights):
+        if isinstance(weights, (list, tuple, np.ndarray)):
+            weights = np.asarray(weights, np.float32)
+            if weights.shape != (len(objectives),) or not len(objectives) or not np.isfinite(weights).all():
+                raise ValueError(f"weights {weights.tolist()} must hold one finite number for each of "
+                                 f"{len(objectives)} objectives")
+            weights = tf.constant(weights)
+        return super().__new__(cls, tuple(objectives), weights)
+
+    def __call__(self, images):
+        return sum(self.weights[place] * objective(images) for place, objective in enumerate(self.objectives))
+
+
 class _Jittered(NamedTuple):
     objective: Callable
     state: tf.Variable
@@ -153,7 +181,10 @@ def same_map(features, index):
 
 
 def listed_maps(features, indices):
-    """Return an aim for tiles: tile 0 climbs `indices[0]`, tile 1 `indices[1]`, ..., again from the start after the last."""
+    """Return an aim for tiles: tile 0 climbs `indices[0]`, tile 1 `indices[1]`, ..., after the last the first again.
+
+    Tiles are counted row by row, those that an overlap puts between the others included.
+    """
     return lambda starts, numbers: Channels(features, [indices[number % len(indices)] for number in numbers])
 
 

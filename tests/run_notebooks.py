@@ -41,13 +41,27 @@ def tidy(notebook):
     )
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"  # the same from run to run
+        if cell.cell_type == "code":
+            cell.outputs = _joined_streams(cell.outputs)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
                 data["image/png"] = _small(data["image/png"])
-            if "image/png" in data or "application/vnd.jupyter.widget-view+json" in data:
+            if "image/png" in data or "image/jpeg" in data or "application/vnd.jupyter.widget-view+json" in data:
                 data.pop("text/plain", None)  # an object's address changes with every run
     return notebook
+
+
+def _joined_streams(outputs):
+    """The outputs with neighboring pieces of one stream put together: how a stream is cut is chance."""
+    joined = []
+    for output in outputs:
+        before = joined[-1] if joined else {}
+        if output.output_type == "stream" and before.get("name") == output.name:
+            before["text"] += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def export_figures(notebook, path):

@@ -239,3 +239,10 @@ def test_steps_made_in_one_go_are_the_same_as_one_by_one(target, n):
         values, expected = ascent.step_uphill(Linear(target), expected, tf.constant(size, tf.float32))
     assert record.steps.tolist() == [0, 13, 26]
     np.testing.assert_allclose(record.images, expected, atol=1e-4)
+
+
+def test_images_of_any_size_can_be_softened_one_after_the_other():
+    for size in (28, 31, 40, 57):
+        noise = np.random.default_rng(size).standard_normal((2, size, size + 3, 1)).astype(np.float32)
+        record = ascend(Linear(tf.constant(noise)), noise[::-1], np.full(3, 0.5), precondition=soften)
+        assert record.images.shape == noise.shape and (record.values[-1] > record.values[0]).all()

@@ -538,3 +538,62 @@ def test_no_file_stays_open_and_no_setting_stays_changed(monkeypatch, tmp_path):
             assert name != "whole.png"
     assert len(opened) == 3 and all(file.closed for file in opened)
     assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
+
+
+def rose(channels=3, shade=0.0):
+    photo = np.random.default_rng(5).random((40, 60, channels)).astype(np.float32)
+    return np.clip(photo - shade, 0, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_saved_picture_is_the_photo_to_half_a_step_of_8_bits(tmp_path, channels):
+    photo = rose(channels)
+    data.save_picture(tmp_path / "rose.png", photo)
+    read = np.asarray(Image.open(tmp_path / "rose.png"), np.float32).reshape(photo.shape) / 255
+    np.testing.assert_allclose(read, photo, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_saved_film_shows_each_photo_in_turn_for_its_time(tmp_path):
+    photos = [np.full((30, 50, 3), value, np.float32) for value in (0.0, 0.5, 1.0)]
+    data.save_film(str(tmp_path / "film.gif"), photos, seconds_each=0.3)
+    with Image.open(tmp_path / "film.gif") as film:
+        frames = [(np.asarray(frame.convert("RGB")).mean() / 255, frame.info["duration"])
+                  for frame in ImageSequence.Iterator(film)]
+        assert film.size == (50, 30) and film.info["loop"] == 0
+    np.testing.assert_allclose(frames, [(0, 300), (0.5, 300), (1, 300)], atol=0.01)
+
+
+@pytest.mark.parametrize("save, name, thing", [
+    (data.save_picture, "rose.png", rose()),
+    (data.save_film, "rose.gif", [rose(), rose(shade=0.2)]),
+])  # fmt: skip
+def test_saving_overwrites_nothing_and_makes_no_folder(tmp_path, save, name, thing):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=f"{name} exists already; delete it first, or give another name"):
+        save(tmp_path / name, thing)
+    assert (tmp_path / name).read_text() == "precious"
+    with pytest.raises(FileNotFoundError, match="the folder .*new does not exist; make it first"):
+        save(tmp_path / "new" / name, thing)
+    with pytest.raises(ValueError, match="must end in"):
+        save(tmp_path / "rose.jpg", thing)
+    assert [path.name for path in tmp_path.glob("*") if path.is_dir()] == ["data", "keras"]
+
+
+@pytest.mark.parametrize("photo, message", [
+    (rose()[..., 0], "shape"), (rose() + 0.5, "outside 0..1"), (rose() * np.nan, "outside 0..1"), (rose()[:0], "shape"),
+])  # fmt: skip
+def test_what_is_no_photo_leaves_no_file(tmp_path, photo, message):
+    with pytest.raises(ValueError, match=message):
+        data.save_picture(tmp_path / "rose.png", photo)
+    with pytest.raises(ValueError, match=message):
+        data.save_film(tmp_path / "rose.gif", [photo])
+    assert not list(tmp_path.glob("rose*"))
+
+
+@pytest.mark.parametrize("photos, seconds, message", [
+    ([], 0.5, "one size"), ([rose(), rose()[1:]], 0.5, "one size"), ([rose()], 0, "seconds_each"),
+    ([rose()], np.nan, "seconds_each"), ([rose()], 61, "seconds_each"),
+])  # fmt: skip
+def test_a_film_of_nothing_of_two_sizes_or_of_no_time_is_refused(tmp_path, photos, seconds, message):
+    with pytest.raises(ValueError, match=message):
+        data.save_film(tmp_path / "rose.gif", photos, seconds)

@@ -48,6 +48,8 @@ FUNCTIONS = {
     "histogram": lambda images: figures.histogram({"a": images[0], "b": images[1]}, "x"),
     "signed_grid": lambda images: figures.signed_grid(images, ["a"] * len(images)),
     "boxed_images": lambda images: figures.boxed_images(images, [[(0, 1, 2), (-1, 2, 3)]] * len(images)),
+    "zoo_sheet": lambda images: figures.zoo_sheet(images, range(len(images)), "all", columns=3),
+    "stacked_bars": lambda images: figures.stacked_bars({"a": {"x": 3, "y": 1}, "b": {"y": 2}}, "maps"),
     "draw_convolution": lambda images: figures.draw_convolution(images[0].repeat(2, -1), KERNELS, 1, 2, 0),
     "draw_pooling": lambda images: figures.draw_pooling(images[0, ..., 0]),
     "draw_links": lambda images: figures.draw_links(images[0, :3, :3].repeat(2, -1), [(0, 0), (1, 2)], 5),
@@ -71,6 +73,7 @@ def test_every_figure_can_be_drawn_and_leaves_its_input_and_pyplot_alone(name, s
 def test_every_public_function_is_tested_here():
     public = {name for name, value in vars(figures).items() if getattr(value, "__module__", "") == figures.__name__}
     tested = {name.split()[-1] for name in FUNCTIONS} | {"draw_filter_positions", "draw_cut"}
+    tested |= {"as_calculated", "enhanced"}  # of images, shown on the sheet of a zoo
     assert {name for name in public if not name.startswith("_")} == tested
 
 
@@ -268,3 +271,34 @@ def test_the_lines_of_a_cut_lead_to_the_border_nodes_of_each_mask():
 def test_a_pooling_drawing_frames_every_tile():
     patches = figures.draw_pooling(GRID[:6, :6]).axes[0].patches
     assert sum(isinstance(patch, Rectangle) for patch in patches) == 9
+
+
+def test_a_zoo_sheet_shows_every_image_once_in_each_rendering_in_order_below_its_label():
+    images = random_images(5, size=8)
+    figure = figures.zoo_sheet(images, [3, 1, 4, 0, 2], "five", columns=3)
+    (axes,), (sheet,) = figure.axes, drawn(figure)
+    placed = {text.get_text(): text.get_position() for text in axes.texts}
+    for place, label in enumerate("31402"):
+        x, y = placed[label]
+        row, column = int(y) + 2, int(x + 0.5) - 4
+        for line, rendering in enumerate((figures.as_calculated, figures.enhanced)):
+            found = sheet[row + 9 * line : row + 9 * line + 8, column : column + 8]
+            np.testing.assert_allclose(found, rendering(images)[place], atol=1e-6)
+    assert "five" in placed
+    np.testing.assert_allclose(figure.get_size_inches() * 50, sheet.shape[1::-1])
+
+
+def test_a_zoo_sheet_may_show_each_image_once_and_in_color():
+    images = random_images(4, size=8, channels=3)
+    once = drawn(figures.zoo_sheet(images, renderings=(figures.as_calculated,)))[0]
+    twice = drawn(figures.zoo_sheet(images))[0]
+    assert once.shape[2] == 3 and twice.shape[0] - once.shape[0] == 9
+    np.testing.assert_allclose(figures.as_calculated(images), figures.to_display(images), atol=1e-6)
+
+
+def test_stacked_bars_are_as_long_as_the_numbers_and_start_where_the_last_ends():
+    figure = figures.stacked_bars({"a": {"x": 3, "y": 1}, "b": {"y": 2, "z": 5}}, "maps")
+    patches = [bar for bar in figure.axes[0].patches if bar.get_width()]
+    bars = {(round(bar.get_y() + 0.4), bar.get_x()): bar.get_width() for bar in patches}
+    assert bars == {(0, 0): 3, (0, 3): 1, (1, 0): 2, (1, 2): 5}
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["x", "y", "z"]

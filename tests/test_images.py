@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers.images import contrast, gray, resize, standardize, to_display
+from helpers.images import contrast, gray, resize, standardize, to_display, with_spectrum
 
 
 @pytest.fixture
@@ -84,3 +84,30 @@ def test_gray_refuses_an_image_that_is_gray_already():
 def test_a_size_without_pixels_is_refused(images):
     with pytest.raises(ValueError, match="no pixels"):
         resize(images, (0, 5))
+
+
+def test_a_prescribed_spectrum_keeps_the_phases_and_takes_the_magnitudes():
+    images, other = np.random.default_rng(3).standard_normal((2, 4, 12, 10, 1)).astype(np.float32)
+    magnitudes = np.abs(np.fft.rfft2(other[0, ..., 0]))
+    shaped = with_spectrum(magnitudes)(images)
+    expected = np.fft.irfft2(magnitudes * np.exp(1j * np.angle(np.fft.rfft2(images[..., 0]))), s=(12, 10))
+    np.testing.assert_allclose(shaped, standardize(expected[..., None]), atol=1e-3)
+    np.testing.assert_allclose(shaped.mean(axis=(1, 2, 3)), 0, atol=1e-4)
+
+
+def test_a_prescribed_spectrum_is_a_projection_also_of_a_constant_image():
+    project = with_spectrum(np.abs(np.fft.rfft2(np.random.default_rng(4).standard_normal((12, 10)))))
+    once = project(np.random.default_rng(5).standard_normal((3, 12, 10, 2)).astype(np.float32))
+    np.testing.assert_allclose(project(once), once, atol=1e-3)
+    assert np.isfinite(project(np.zeros((1, 12, 10, 1), np.float32))).all()
+
+
+def test_a_prescribed_spectrum_works_inside_a_compiled_step_and_gives_a_tensor():
+    images = np.random.default_rng(6).standard_normal((2, 8, 8, 1)).astype(np.float32)
+    project = with_spectrum(np.ones((8, 5)))
+    np.testing.assert_allclose(tf.function(project)(tf.constant(images)), project(images), atol=1e-4)
+
+
+def test_a_spectrum_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"need \(8, 5\)"):
+        with_spectrum(np.ones((8, 8)))(np.ones((1, 8, 8, 1)))

@@ -11,6 +11,7 @@ MAY_IMPORT = {  # of the other helpers
     "models": set(),
     "activations": set(),
     "objectives": set(),
+    "matching": set(),
     "data": {"images"},
     "fluctuations": {"images"},
     "ascent": {"images"},

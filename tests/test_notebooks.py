@@ -112,13 +112,14 @@ def test_what_is_committed_is_one_clean_run(notebook, path):
     assert outputs and not any(output.output_type == "error" for output in outputs)
     assert _printed(notebook, "stderr") == [] and "widgets" not in notebook.metadata
     assert path.stat().st_size < 1_000_000
+    assert not any("WARNING" in text for text in _printed(notebook, "stdout"))
     assert not re.search(r"(/home/|/root/|/tmp/|/work/|C:\\\\|0x[0-9a-f]{8})", path.read_text(encoding="utf-8"))
 
 
 @every_notebook
 def test_every_figure_has_its_caption_and_they_are_counted_through(notebook, path):
     for cell, following in zip(notebook.cells, notebook.cells[1:]):
-        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+        if any({"image/png", "image/jpeg"} & set(output.get("data", {})) for output in cell.get("outputs", [])):
             assert re.match(r"\*\*Figure \d+\.\d+\.\*\* ", following.source), cell.source
     numbers = re.findall(r"^\*\*Figure (\d+)\.(\d+)\.\*\* ", _text(notebook, "markdown"), re.MULTILINE)
     assert numbers == [(str(int(path.stem[:2])), str(place)) for place in range(1, len(numbers) + 1)] and numbers

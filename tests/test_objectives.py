@@ -12,6 +12,7 @@ from helpers.objectives import (
     Channels,
     CrossEntropy,
     Jittered,
+    Mixed,
     Neurons,
     Penalized,
     WholeLayer,
@@ -72,6 +73,18 @@ def test_a_penalty_is_taken_off_by_its_weight(features, starts):
     np.testing.assert_allclose(Penalized(objective, total_variation, 0.5)(tf.constant(starts)), expected, rtol=1e-5)
 
 
+def test_a_mixture_is_the_weighted_sum_of_its_objectives(cnn, features, starts):
+    parts = [Channels(features, [1] * 8), WholeLayer(feature_extractor(cnn, "first"))]
+    expected = 0.5 * parts[0](starts) - 2 * parts[1](starts)
+    np.testing.assert_allclose(Mixed(parts, [0.5, -2])(starts), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 2, 3], [1, np.nan], [[1, 2]], []])
+def test_a_mixture_needs_one_weight_for_each_objective(features, weights):
+    with pytest.raises(ValueError, match="one finite number for each of 2 objectives"):
+        Mixed([WholeLayer(features), WholeLayer(features)], weights)
+
+
 def test_penalties_are_zero_for_nothing_and_large_for_speckle_and_spikes():
     calm, checkers = np.ones((1, 6, 6, 1), np.float32), np.float32(np.indices((6, 6)).sum(0)[None, ..., None] % 2)
     np.testing.assert_allclose(total_variation(np.concatenate([calm, checkers])), [0, 2])
@@ -94,6 +107,7 @@ def test_climbing_with_total_variation_gives_smoother_images(cnn, starts):
     lambda cnn: Neurons(pre_activation_extractor(cnn, "second"), [[1, 1, index] for index in range(5)]),
     lambda cnn: WholeLayer(feature_extractor(cnn, "second")),
     lambda cnn: CrossEntropy(cnn, np.array([0, 1, 2, 0, 1])),
+    lambda cnn: Mixed([WholeLayer(feature_extractor(cnn, name)) for name in ("first", "second")], [1, 0.5]),
 ])  # fmt: skip
 def test_every_objective_goes_up_when_it_is_climbed(cnn, starts, make):
     record = ascend(make(cnn), starts[:5], np.full(10, 0.05))

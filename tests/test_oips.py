@@ -8,6 +8,7 @@ from helpers import ascent, oips
 from helpers.activations import feature_extractor, mean_activations
 from helpers.ascent import soften
 from helpers.fluctuations import fluctuations
+from helpers.models import build_padded_cnn
 from helpers.objectives import Channels
 from helpers.oips import create_oips, evolve_scales, find_precursors, layer_zoo, text_bar
 from tests.conftest import tiny_cnn
@@ -68,6 +69,12 @@ def test_steps_are_counted_through_the_stages(cnn):
 def test_the_zoo_shows_every_map_once(cnn):
     result = layer_zoo(cnn, "first")
     assert result.indices.tolist() == [0, 1, 2, 3] and result.images.shape == (4, 12, 12, 1)
+
+
+def test_the_zoo_of_the_articles_other_model_and_of_color_images_is_complete():
+    padded = layer_zoo(build_padded_cnn(0), "Conv2D_1", starts=1, step_sizes=[1, 0.3, 0.1])
+    color = layer_zoo(tiny_cnn(channels=3), "first", starts=1, step_sizes=[1, 0.3, 0.1])
+    assert padded.images.shape == (24, 28, 28, 1) and color.images.shape == (4, 12, 12, 3)
 
 
 def test_softened_oips_are_calmer(cnn):

@@ -1,0 +1,82 @@
+"""Which map of one network does the work of which map of another, and how alike two layers are.
+
+Works on arrays of activations, whatever they come from. Knows nothing of models, images or files.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+
+class Matching(NamedTuple):
+    """Pairs of maps: map i of the first network goes with map `partners[i]` of the second.
+
+    `correlations (maps,)` of each pair, `table (maps, maps of the second)` of all possible pairs. Of a network
+    with more maps than the other some stay single: their partner is -1 and their correlation NaN.
+    """
+
+    partners: np.ndarray
+    correlations: np.ndarray
+    table: np.ndarray
+
+    @property
+    def identity(self):
+        """The correlations of the maps with equal numbers, for a comparison."""
+        return np.diag(self.table)
+
+    @property
+    def chance(self):
+        """What a random pairing has on average: the mean of the table."""
+        return float(self.table.mean())
+
+
+def match_maps(first, second):
+    """Return the `Matching` of the maps of two networks with the highest sum of correlations.
+
+    `first` and `second` are activations of the same images, `(n, height, width, maps)` or `(n, units)`; every
+    position counts as one observation. A map that never changes correlates 0 with all. Source: Li, Yosinski,
+    Clune, Lipson and Hopcroft 2016; the assignment is the Hungarian one. Introduced in notebook 05.
+    """
+    _check_same_images(first, second, len(np.shape(first)) - 1)
+    table = _unit_columns(first).T @ _unit_columns(second)  # (maps, maps)
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    partners, correlations = np.full(len(table), -1), np.full(len(table), np.nan)
+    partners[rows], correlations[rows] = columns, table[rows, columns]
+    return Matching(partners, correlations, table)
+
+
+def linear_cka(first, second):
+    """Return how alike two layers see the same images, 0..1: their linear centered kernel alignment.
+
+    `first` and `second` are activations with one row per image, of any shapes; everything behind the first
+    axis is flattened. 1 means that one is the other but for a rotation and a scale: which map does what does
+    not count, so it answers another question than `match_maps`. With fewer images than units chance alone
+    gives clearly more than 0, so compare with shuffled images. Source: Kornblith, Norouzi, Lee and Hinton
+    2019. Introduced in notebook 05.
+    """
+    _check_same_images(first, second, 1)
+    kernels = [_kernel(activations) for activations in (first, second)]  # (n, n)
+    lengths = [np.linalg.norm(kernel) for kernel in kernels]
+    return float((kernels[0] * kernels[1]).sum() / max(lengths[0] * lengths[1], 1e-30))
+
+
+def _unit_columns(activations):
+    """Maps as columns of mean 0 and length 1, (observations, maps); a constant one is 0."""
+    columns = np.asarray(activations, np.float64).reshape(-1, np.shape(activations)[-1])
+    centered = columns - columns.mean(axis=0)
+    lengths = np.linalg.norm(centered, axis=0)
+    return centered / np.where(lengths > 1e-9 * np.sqrt(len(columns)), lengths, np.inf)
+
+
+def _kernel(activations):
+    """The inner products of all pairs of images, centered."""
+    rows = np.asarray(activations, np.float32).reshape(len(activations), -1)
+    rows = rows - rows.mean(axis=0)
+    return (rows @ rows.T).astype(np.float64)
+
+
+def _check_same_images(first, second, axes):
+    shapes = np.shape(first), np.shape(second)
+    if 0 in shapes[0] + shapes[1] or shapes[0][:axes] != shapes[1][:axes]:
+        raise ValueError(f"activations of shapes {shapes[0]} and {shapes[1]} are not of the same images and positions")
