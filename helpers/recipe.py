@@ -75,7 +75,8 @@ if __name__ == "__main__":
     test_digits, test_labels = load_digits("test")
     for path, seed in SEEDS.items():
         cnn, history = train_shipped(digits, labels, seed)
-        print(f"data/{path.name}, seed {seed}: best accuracy on the validation digits {max(history['val_accuracy']):.2%}, "
+        best = max(history["val_accuracy"])
+        print(f"data/{path.name}, seed {seed}: best accuracy on the validation digits {best:.2%}, "
               f"on {len(test_digits):,} test digits {accuracy(cnn, test_digits, test_labels):.2%}")
         for layer, dead in dead_maps(cnn, digits).items():
             print(f"  {layer}: {len(dead)} maps that no training digit excites {dead or ''}")
