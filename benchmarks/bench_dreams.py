@@ -102,7 +102,7 @@ def main():
         "full image and all four quadrants": (median_seconds(lambda: full_and_quadrants(photo)), ours),
         "cascade 1 + 4 + 16 + 64, blended": (median_seconds(lambda: cascade(photo), 3), ours),
         "octaves, whole layer": (octaves, octaves),
-        "plain DeepDream loop, same trunk and octaves": (median_seconds(lambda: plain_deepdream(wide, photo), 3), octaves),
+        "plain DeepDream loop, the same octaves": (median_seconds(lambda: plain_deepdream(wide, photo), 3), octaves),
     }
     for name, (duration, own) in rows.items():
         print(f"{name:46s} {duration:7.3f} s   {duration / own:6.1f} x")

@@ -110,7 +110,8 @@ def _extractor(model, layer, find_output):
     if (find_output, layer) not in known:
         _input(model)  # refuses a model without a graph before anything else looks at it
         extractor = find_output(model, _find_layer(model, layer))
-        extractor.compiled_forward = tf.function(lambda images: extractor(images, training=False), reduce_retracing=True)
+        forward = lambda images: extractor(images, training=False)  # noqa: E731
+        extractor.compiled_forward = tf.function(forward, reduce_retracing=True)
         known[find_output, layer] = extractor
     return known[find_output, layer]
 

@@ -44,9 +44,9 @@ def carve(objective, photo, passes=4, step_sizes=CARVING, strength=1.0, planes=l
     strength    multiplies the change before it is added
     planes      which gray images of the photo are dreamt: `luma` or `channels`
 
-    A constant photo stays as it is, and so does the photo given: every pass yields a new array. An interrupt leaves
-    the last one yielded as the result. Raises ValueError for a photo that is none, holds NaN or is smaller than 28
-    pixels, and for passes or a strength out of range. Source: article DD-I; its constant correction tensor is not needed where only the
+    A constant photo stays as it is, and the array given is never changed. An interrupt leaves the last photo yielded
+    as the result. Raises ValueError for a photo that is none, holds NaN or is smaller than 28 pixels, and for passes
+    or a strength out of range. Source: article DD-I; its constant correction tensor is not needed where only the
     change is enlarged. Introduced in notebook 06.
     """
     photo = _checked(photo, passes, strength)
