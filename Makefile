@@ -1,11 +1,13 @@
 # make lab opens the series in JupyterLab, make test tests it; both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
+# in a container one is root; the server still listens on this machine only
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 .PHONY: lab test notebooks model bench clean
 
 lab: .venv/ready
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks/01_cnn_basics.ipynb
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(AS_ROOT) notebooks/01_cnn_basics.ipynb
 
 test: .venv/ready-to-test
 	$(BIN)/python -m pytest
