@@ -172,6 +172,9 @@ def _input(model):
         inputs = model.inputs
     except (AttributeError, ValueError):
         inputs = []
+    if not inputs and not isinstance(model, keras.Sequential):
+        raise ValueError(f"{type(model).__name__} is a subclassed model whose layers form no graph; rebuild it with "
+                         "keras.Model(inputs, outputs)")
     if not inputs:
         raise ValueError("the model does not know its input yet; call it once on an image batch, then try again")
     if len(inputs) > 1:
@@ -183,7 +186,7 @@ class _BeforeActivation(keras.layers.Layer):
     """What `layer` computes without its fused activation, from the very same weights."""
 
     def __init__(self, layer):
-        super().__init__(name=f"{layer.name}_before_activation")
+        super().__init__(name=f"{layer.name}_before_activation", dtype=layer.dtype_policy)
         twin = object.__new__(type(layer))  # shares the variables: stays true when the model learns on
         twin.__dict__.update(layer.__dict__, activation=keras.activations.linear)
         self.compute = twin.call

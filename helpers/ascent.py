@@ -45,7 +45,9 @@ class Ascent(NamedTuple):
             return np.full(self.values.shape[1], "climbing")
         moved = np.abs(self.frames[-1] - self.frames[0]).max(axis=(1, 2, 3)) > 1e-5
         change = np.abs(self.values[-1] - self.values[-2]) / (self.steps[-1] - self.steps[-2])
-        converged = change < criterion * (np.abs(self.values[-1]) + 1e-7)
+        still = (self.frames[-1] == self.frames[-2]).all(axis=(1, 2, 3))
+        cut_off = self.stopped & still  # the rest was never climbed
+        converged = (change < criterion * (np.abs(self.values[-1]) + 1e-7)) & ~cut_off
         unfinished = "stopped" if self.stopped else "climbing"
         words = np.where(converged, "converged", unfinished)
         return np.where((self.values[-1] == 0) & ~moved, "silent", words)
@@ -60,9 +62,10 @@ def soften(gradients, cutoff=0.12):
     """Return the gradients with their spectrum multiplied by 1 / (1 + (f / cutoff)^2), f in cycles per pixel.
 
     Passed to a climb as `precondition` it turns speckle into strokes: the same hills are climbed, but along
-    smooth paths first. It changes the way, not the objective. For another cutoff pass
-    `functools.partial(soften, cutoff=0.2)`. Source: the preconditioning of Olah, Mordvintsev and Schubert,
-    "Feature Visualization", Distill 2017. Introduced in notebook 04.
+    smooth paths first. It changes the way, not the objective. For another cutoff make
+    `functools.partial(soften, cutoff=0.2)` once and keep it: each new one is compiled anew. Source: the
+    preconditioning of Olah, Mordvintsev and Schubert, "Feature Visualization", Distill 2017. Introduced in
+    notebook 04.
     """
     height, width = tf.unstack(tf.shape(gradients)[1:3])
     rows = tf.range(height)
@@ -121,7 +124,7 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     Source: articles VIII and IX. Introduced in notebook 04.
     """
     images = project(tf.constant(_checked_images(images)))
-    step_sizes = _checked_step_sizes(step_sizes)
+    step_sizes = checked_step_sizes(step_sizes)
     last = len(step_sizes) - 1
     reporting = {int(step) for step in reports(len(step_sizes)) if step < last}
     rules = (project, precondition)
@@ -130,6 +133,7 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     try:
         for begin in range(0, len(step_sizes), longest):
             frames, values, images = _advance(objective, images, step_sizes[begin : begin + longest], *rules)
+            _check_values(values, images)
             for step in sorted(reporting & set(range(begin, begin + longest))):
                 yield step, frames[step - begin].numpy(), values[step - begin].numpy()
     except KeyboardInterrupt:
@@ -180,6 +184,12 @@ def _steps(objective, images, step_sizes, count, project, precondition):
     return frames.stack(), values.stack(), images
 
 
+def _check_values(values, images):
+    if values.shape[1:] != images.shape[:1]:
+        raise ValueError(f"the objective gives values of shape {values.shape[1:]} for {len(images)} images; give it "
+                         "one index per image")
+
+
 def _checked_images(images):
     images = np.asarray(images, np.float32)
     if images.ndim != 4 or 0 in images.shape:
@@ -189,8 +199,9 @@ def _checked_images(images):
     return images
 
 
-def _checked_step_sizes(step_sizes):
-    step_sizes = np.asarray(step_sizes, np.float32)
-    if step_sizes.ndim != 1 or not (np.isfinite(step_sizes) & (step_sizes > 0)).all():
-        raise ValueError("step_sizes must be a list of numbers above 0, one per step, such as np.full(600, 0.01)")
-    return step_sizes
+def checked_step_sizes(step_sizes):
+    """Return the step sizes as an array `(steps,)`; ValueError unless all are numbers above 0."""
+    sizes = np.asarray(step_sizes, np.float32)
+    if sizes.ndim != 1 or not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise ValueError(f"step_sizes {step_sizes!r} must be a list of numbers above 0, such as np.full(600, 0.01)")
+    return sizes

@@ -116,6 +116,7 @@ def save_film(path, photos, seconds_each=0.5):
     """
     if not 0.02 <= seconds_each <= 60:
         raise ValueError(f"seconds_each {seconds_each!r} is out of range; use a number from 0.02 to 60")
+    photos = list(photos)
     shapes = {np.shape(photo) for photo in photos}
     if len(shapes) != 1:
         raise ValueError(f"a film needs photos of one size, these have {sorted(shapes) or 'none'}")

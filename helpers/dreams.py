@@ -74,6 +74,8 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
     one after the other. Raises ValueError for what `carve` refuses, tiles of fewer than 28 pixels and an overlap out
     of range. Source: article DD-III and its addendum. Introduced in notebook 07.
     """
+    if hasattr(aim, "_fields"):
+        raise ValueError("carve_tiles takes an aim, such as same_map(features, 56), not an objective")
     photo = _checked(photo, passes, strength)
     size, step = _grid(photo.shape[:2], tiles, overlap)
     around = [max(3, length // 2) for length in size]
@@ -255,6 +257,9 @@ def _checked(photo, passes, strength):
         raise ValueError(f"the photo has {photo.shape[0]} x {photo.shape[1]} pixels; it needs {SIGHT} along each edge")
     if not np.isfinite(photo).all():
         raise ValueError("the photo holds NaN or infinite values; give numbers from 0 to 1")
+    if photo.min() < -0.01 or photo.max() > 1.01:
+        raise ValueError(f"the photo has values from {photo.min():g} to {photo.max():g}; pixel space is 0..1, so "
+                         "divide 8-bit values by 255")
     if not (isinstance(passes, (int, np.integer)) and passes >= 0):
         raise ValueError(f"passes {passes!r} is out of range; use a whole number of 0 or more")
     if not (np.isfinite(strength) and 0 <= strength <= 100):

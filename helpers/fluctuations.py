@@ -9,24 +9,29 @@ import numpy as np
 from helpers.images import resize, standardize
 
 
-def fluctuations(n, amplitudes, seed, size=28, first=0):
+def fluctuations(n, amplitudes, seed, size=28):
     """Return `n` random images `(n, size, size, 1)`: a weighted sum of noise grids of different coarseness.
 
     `amplitudes` maps a grid size to its weight: `{3: 0.2, 7: 0.2}` adds a 3x3 and a 7x7 grid of uniform
     random numbers, each enlarged to `size` x `size` by bicubic interpolation. Every enlarged grid is brought
     to deviation 1 before it is weighted, so equal weights are equal shares; as the sum is standardized, only
-    the ratios count. The images are numbers `first` to `first + n - 1` of the seed. Raises ValueError for a
-    grid below 2 or above `size`, a negative weight, or no weight above zero. Source: article VIII, where grids
-    of 3, 7, 14 and 28 are used. Introduced in notebook 04.
+    the ratios count. Raises ValueError for a grid below 2 or above `size`, a negative weight, or no weight
+    above zero. Source: article VIII, where grids of 3, 7, 14 and 28 are used. Introduced in notebook 04.
     """
     _check_count(n)
+    return numbered_fluctuations(np.arange(n), amplitudes, seed, size)
+
+
+def numbered_fluctuations(numbers, amplitudes, seed, size=28):
+    """Return those of the images that `fluctuations` makes of a seed which have these `numbers`, from 0."""
     _check_amplitudes(amplitudes, size)
-    total = np.zeros((n, size, size, 1), np.float32)
+    _check_seed(seed)
+    total = np.zeros((len(numbers), size, size, 1), np.float32)
     for grid, weight in sorted(amplitudes.items()):
         if weight == 0:
             continue
         random = np.random.default_rng((seed, grid))  # its own stream: changing one weight changes no other grid
-        noise = random.uniform(-1, 1, (first + n, grid, grid, 1))[first:].astype(np.float32)
+        noise = random.uniform(-1, 1, (int(np.max(numbers)) + 1, grid, grid, 1))[numbers].astype(np.float32)
         total += weight * standardize(resize(noise, (size, size)))
     return standardize(total)
 
@@ -39,6 +44,7 @@ def spectral_fluctuations(n, exponent, seed, size=28):
     wondered about such a Fourier start (question Q7). Introduced in notebook 04.
     """
     _check_count(n)
+    _check_seed(seed)
     random = np.random.default_rng((seed, 0))
     spectra = np.fft.rfft2(random.standard_normal((n, size, size)), axes=(1, 2))
     frequencies = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
@@ -50,6 +56,11 @@ def spectral_fluctuations(n, exponent, seed, size=28):
 def _check_count(n):
     if not (isinstance(n, (int, np.integer)) and n > 0):
         raise ValueError(f"n = {n!r} images cannot be made; n must be a whole number of at least 1")
+
+
+def _check_seed(seed):
+    if not (isinstance(seed, (int, np.integer)) and seed >= 0):
+        raise ValueError(f"seed {seed!r} is none; use a whole number of 0 or more")
 
 
 def _check_amplitudes(amplitudes, size):

@@ -148,4 +148,4 @@ def _batch(images):
 
 
 def _like(images, result):
-    return result if tf.is_tensor(images) else np.asarray(result)
+    return result if tf.is_tensor(images) else np.array(result)  # a copy, which the reader may write to

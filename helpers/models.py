@@ -77,7 +77,10 @@ def load_cnn(path=None):
     except Exception as error:  # Keras raises many kinds; the reader needs one sentence, the cause stays chained
         raise ValueError(f"{path.name!r} cannot be loaded: {_why(error, path)}") from error
     if not any(isinstance(layer, layers.Conv2D) for layer in getattr(model, "layers", ())):
-        raise ValueError(f"the model in {path.name!r} has no Conv2D layer, so there are no feature maps to look at")
+        inner = [layer.name for layer in getattr(model, "layers", ()) if isinstance(layer, keras.Model)]
+        hint = f"; save its inner model, get_layer({inner[0]!r}), as a file of its own" if inner else ""
+        raise ValueError(f"the model in {path.name!r} has no Conv2D layer of its own, so there are no feature maps to "
+                         f"look at{hint}")
     return model
 
 

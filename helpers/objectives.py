@@ -37,7 +37,7 @@ class Channels(_Channels):
         return super().__new__(cls, features, indices, leak)
 
     def __call__(self, images):
-        activations = self.features(images, training=False)
+        activations = tf.cast(self.features(images, training=False), tf.float32)
         leaky = tf.maximum(activations, self.leak * activations)
         means = tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank - 1)))  # (n, maps)
         return tf.reduce_sum(means * tf.one_hot(self.indices, means.shape[-1]), axis=-1)
@@ -62,7 +62,7 @@ class Neurons(_Neurons):
         return super().__new__(cls, features, _checked(positions, lambda: features.output_shape[1:], "position"))
 
     def __call__(self, images):
-        return tf.gather_nd(self.features(images, training=False), self.positions, batch_dims=1)
+        return tf.cast(tf.gather_nd(self.features(images, training=False), self.positions, batch_dims=1), tf.float32)
 
 
 class WholeLayer(NamedTuple):

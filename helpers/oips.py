@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
-from helpers.ascent import Ascent, ascend, identity, report_steps
-from helpers.fluctuations import fluctuations
+from helpers.ascent import Ascent, ascend, checked_step_sizes, identity, report_steps
+from helpers.fluctuations import fluctuations, numbered_fluctuations
 from helpers.images import standardize
 from helpers.objectives import Channels
 
@@ -70,7 +70,10 @@ def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes
     """
     features, before = feature_extractor(model, layer), pre_activation_extractor(model, layer)
     objectives = [partial(Channels, before, leak=leak) for leak in LEAKS]
-    indices = Channels(features, np.atleast_1d(indices)).indices.numpy()  # refuses what does not exist before all else
+    indices = _map_indices(features, indices)  # refuses what does not exist before all else
+    step_sizes = checked_step_sizes(step_sizes)
+    if len(step_sizes) < len(LEAKS):
+        raise ValueError(f"step_sizes has {len(step_sizes)} steps; the climb has {len(LEAKS)} stages and needs more")
     made, size = [], _group_size(starts)
     try:
         for group in progress([indices[first : first + size] for first in range(0, len(indices), size)]):
@@ -107,7 +110,7 @@ def find_precursors(features, indices, candidates):
     One forward pass over the candidates serves all maps. Source: announced in article IX (Q8).
     """
     answers = mean_activations(features, candidates)  # (candidates, maps)
-    return candidates[answers[:, indices].argmax(axis=0)]
+    return candidates[answers[:, _map_indices(features, indices)].argmax(axis=0)]
 
 
 def evolve_scales(objective, n, stages, seed, size=28):
@@ -127,6 +130,11 @@ def evolve_scales(objective, n, stages, seed, size=28):
     return _joined(climbs)
 
 
+def _map_indices(features, indices):
+    """`indices` as an array, refused where one is no map of the layer; a single one or a generator will do."""
+    return Channels(features, np.array([*indices] if np.iterable(indices) else [indices])).indices.numpy()
+
+
 def _group_size(starts):
     """How many maps climb together."""
     if not (isinstance(starts, (int, np.integer)) and starts > 0):
@@ -138,13 +146,12 @@ def _starts(features, indices, starts, candidates, amplitudes, seed):
     """Start images (maps * starts, height, width, channels) and the words that say how each map was woken."""
     shape = features.input_shape[1:]
     numbers = (indices[:, None] * starts + np.arange(starts)).ravel()  # a map's own, whoever else is asked for
-    first = int(numbers.min())
-    images = _random_images(int(numbers.max()) + 1 - first, shape, amplitudes, seed, first)[numbers - first]
+    images = _random_images(numbers, shape, amplitudes, seed)
     answers = _own(mean_activations(features, images), np.repeat(indices, starts)).reshape(-1, starts)
     silent = (answers == 0).all(axis=1)
     how = np.where(silent, "pre-activation", "start")
     if silent.any():
-        tried = _random_images(candidates, shape, amplitudes, seed + 1)
+        tried = _random_images(np.arange(candidates), shape, amplitudes, seed + 1)
         chosen = find_precursors(features, indices[silent], tried)
         images[np.flatnonzero(silent) * starts] = chosen
         answered = _own(mean_activations(features, chosen), indices[silent]) > 0
@@ -152,11 +159,12 @@ def _starts(features, indices, starts, candidates, amplitudes, seed):
     return images, how
 
 
-def _random_images(n, shape, amplitudes, seed, first=0):
-    """Fluctuations that fit the network's input, every color channel a fluctuation of its own."""
+def _random_images(numbers, shape, amplitudes, seed):
+    """The fluctuations of these numbers, to fit the network's input, every color channel one of its own."""
     height, width, channels = (28 if size is None else size for size in shape)
-    grays = fluctuations(n * channels, amplitudes, seed, max(height, width), first * channels)
-    stacked = grays.reshape(n, channels, *grays.shape[1:3]).transpose(0, 2, 3, 1)
+    planes = (numbers[:, None] * channels + np.arange(channels)).ravel()
+    grays = numbered_fluctuations(planes, amplitudes, seed, max(height, width))
+    stacked = grays.reshape(len(numbers), channels, *grays.shape[1:3]).transpose(0, 2, 3, 1)
     return standardize(stacked[:, :height, :width])
 
 

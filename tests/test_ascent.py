@@ -246,3 +246,18 @@ def test_images_of_any_size_can_be_softened_one_after_the_other():
         noise = np.random.default_rng(size).standard_normal((2, size, size + 3, 1)).astype(np.float32)
         record = ascend(Linear(tf.constant(noise)), noise[::-1], np.full(3, 0.5), precondition=soften)
         assert record.images.shape == noise.shape and (record.values[-1] > record.values[0]).all()
+
+
+@pytest.mark.parametrize("n", [1, 9])
+def test_an_objective_for_another_number_of_images_is_refused(cnn, starts, n):
+    images = np.repeat(starts[:1], n, axis=0)
+    features = feature_extractor(cnn, "second")
+    ascend(Channels(features, [0] * n), images, [0.1])
+    with pytest.raises(Exception, match=f"for {n} images|[Ss]hape"):
+        ascend(Channels(features, [0, 1, 2] * n), images, [0.1])
+
+
+def test_what_an_interrupt_cut_off_is_not_called_converged():
+    frames = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1, 1) * np.ones((3, 1, 2, 2, 1))
+    cut = ascent.Ascent(np.array([0, 9, 18]), frames, np.array([[1.0], [2.0], [2.0]]), stopped=True)
+    assert cut.status() == ["stopped"] and cut._replace(stopped=False).status() == ["converged"]

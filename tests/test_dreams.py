@@ -206,3 +206,8 @@ def test_the_default_pass_turns_what_the_network_sees_by_no_more_than_its_steps(
     assert 1 < angle < np.degrees(30 * np.arctan(0.01)) + 0.1
     spelled_out = last(carve(one_map, photo, 1, np.full(30, 0.01)))
     np.testing.assert_allclose(spelled_out, last(carve(one_map, photo, 1)), atol=1e-5)
+
+
+def test_an_8_bit_photo_is_refused_instead_of_turning_white(one_map):
+    with pytest.raises(ValueError, match="divide 8-bit values by 255"):
+        last(carve(one_map, np.full((40, 40, 3), 200, np.uint8)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.fluctuations import fluctuations, spectral_fluctuations
+from helpers.fluctuations import fluctuations, numbered_fluctuations, spectral_fluctuations
 
 
 def test_start_images_are_standardized():
@@ -74,3 +74,14 @@ def test_other_sizes_are_made_as_well():
 def test_bad_input_is_refused_with_its_value(n, amplitudes, message):
     with pytest.raises(ValueError, match=message):
         fluctuations(n, amplitudes, seed=0)
+
+
+def test_images_can_be_asked_for_by_their_numbers():
+    chosen = numbered_fluctuations(np.array([7, 2]), {3: 1, 7: 0.5}, seed=6)
+    np.testing.assert_array_equal(chosen, fluctuations(8, {3: 1, 7: 0.5}, seed=6)[[7, 2]])
+
+
+@pytest.mark.parametrize("seed", [-1, None, 1.5])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ValueError, match="seed"):
+        fluctuations(1, {3: 1}, seed)

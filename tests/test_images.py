@@ -111,3 +111,8 @@ def test_a_prescribed_spectrum_works_inside_a_compiled_step_and_gives_a_tensor()
 def test_a_spectrum_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"need \(8, 5\)"):
         with_spectrum(np.ones((8, 8)))(np.ones((1, 8, 8, 1)))
+
+
+def test_what_comes_back_may_be_written_to(images):
+    for result in (standardize(images), to_display(images), contrast(images), resize(images, (4, 4))):
+        result[0] = 0

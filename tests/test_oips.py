@@ -207,3 +207,47 @@ def test_a_model_with_two_inputs_is_refused():
     both = keras.layers.Conv2D(2, 3, name="joined")(keras.layers.Add()(pictures))
     with pytest.raises(ValueError, match="2 inputs"):
         oips.layer_zoo(keras.Model(pictures, both), "joined")
+
+
+def test_maps_far_apart_cost_no_more_than_neighbors(cnn, monkeypatch):
+    asked, plain = [], oips.numbered_fluctuations
+
+    def counting(numbers, *arguments):
+        asked.append(len(numbers))
+        return plain(numbers, *arguments)
+
+    monkeypatch.setattr(oips, "numbered_fluctuations", counting)
+    create_oips(cnn, "second", [0, 1], candidates=1)
+    create_oips(cnn, "second", [0, 4], candidates=1)
+    assert asked[0] == max(asked)
+
+
+@pytest.mark.parametrize("indices", [2, (index for index in (4, 0)), np.array([3], np.int64), [1, 1]])
+def test_maps_may_be_given_in_any_way(cnn, indices):
+    result = create_oips(cnn, "second", indices)
+    assert len(result.values) == len(result.indices) == len(result.how) >= 1
+
+
+def test_a_precursor_for_no_map_is_refused(cnn):
+    with pytest.raises(ValueError, match="map index -1"):
+        find_precursors(feature_extractor(cnn, "second"), [-1], fluctuations(3, {3: 1}, 0, size=12))
+
+
+@pytest.mark.parametrize("step_sizes", [[1.0], [], 0.1, [1, 1, 1, -1]])
+def test_steps_that_do_not_make_three_stages_are_refused_at_once(cnn, step_sizes):
+    with pytest.raises(ValueError, match="step_sizes"):
+        create_oips(cnn, "second", [0], step_sizes=step_sizes)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_float16"])
+def test_models_of_another_precision_are_climbed_too(dtype):
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            keras.layers.Conv2D(3, 3, activation="relu", name="fused", dtype=dtype),
+            keras.layers.Conv2D(3, 3, name="bare", dtype=dtype),
+            keras.layers.ReLU(dtype=dtype),
+        ]
+    )
+    for layer in ("fused", "bare"):
+        assert create_oips(model, layer, [0, 2]).values.shape == (2,)
