@@ -43,6 +43,9 @@ class Oips(NamedTuple):
     How a map was reached: "start": it answers to its random start. "precursor": not to that one, but to one
     chosen among many. "pre-activation": to none of them, but climbing what comes before the ReLU woke it.
     "unreachable": it stayed silent.
+
+    `excited (n,)` says whether any of the digits given to `layer_zoo` excites the map: where it is False the OIP
+    is a picture of something no digit holds. It is empty if no digits were given.
     """
 
     indices: np.ndarray
@@ -50,6 +53,7 @@ class Oips(NamedTuple):
     values: np.ndarray
     how: np.ndarray
     ascent: Ascent
+    excited: np.ndarray = np.empty(0, bool)
 
 
 def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
@@ -91,9 +95,10 @@ def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes
     return _together(made)
 
 
-def layer_zoo(model, layer, **options):
+def layer_zoo(model, layer, digits=(), **options):
     """Return the `Oips` of all maps of a convolutional layer of any Keras model, one of each, in their order.
 
+    `digits (n, height, width, channels)`, best the training digits, tell which maps are `excited` by any of them.
     For the options see `create_oips`; `progress=text_bar` shows how far it is. Raises ValueError for a layer
     that is unknown or has no maps, such as a dense one. Introduced in notebook 05.
     """
@@ -101,7 +106,10 @@ def layer_zoo(model, layer, **options):
     if len(features.output_shape) != 4:
         raise ValueError(f"layer {layer!r} has no feature maps but {features.output_shape[-1]} single units; "
                          f"the convolutional layers of this model are {', '.join(conv_layers(model)) or 'none'}")
-    return create_oips(model, layer, range(features.output_shape[-1]), **options)
+    zoo = create_oips(model, layer, range(features.output_shape[-1]), **options)
+    if len(digits) == 0:
+        return zoo
+    return zoo._replace(excited=mean_activations(features, digits).max(axis=0)[zoo.indices] > 0)
 
 
 def find_precursors(features, indices, candidates):

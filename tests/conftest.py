@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from helpers import ascent
 from helpers.images import standardize
 
 
@@ -31,3 +32,18 @@ def cnn():
 def starts():
     """Eight random standardized images that fit `cnn`."""
     return standardize(np.random.default_rng(1).standard_normal((8, 12, 12, 1)).astype(np.float32))
+
+
+@pytest.fixture
+def stop_at_the_third_block(monkeypatch):
+    """Somebody presses Stop when the engine begins its third block of steps; the list counts the blocks."""
+    advance, calls = ascent._advance, []
+
+    def stopping(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return advance(*arguments)
+
+    monkeypatch.setattr(ascent, "_advance", stopping)
+    return calls

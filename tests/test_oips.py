@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import ascent, oips
+from helpers import oips
 from helpers.activations import feature_extractor, mean_activations
 from helpers.ascent import soften
 from helpers.fluctuations import fluctuations
@@ -104,19 +104,10 @@ def test_scales_are_added_one_after_the_other(cnn):
     assert (record.values[-1] > record.values[0]).all()
 
 
-def test_an_interrupt_keeps_the_oips_as_they_are(cnn, monkeypatch):
-    advance, calls = ascent._advance, []
-
-    def stop_at_the_third(*arguments):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return advance(*arguments)
-
-    monkeypatch.setattr(ascent, "_advance", stop_at_the_third)
+def test_an_interrupt_keeps_the_oips_as_they_are(cnn, stop_at_the_third_block):
     result = create_oips(cnn, "second", [0, 1])
     assert result.ascent.stopped and result.images.shape == (2, 12, 12, 1)
-    assert result.ascent.steps[-1] < len(oips.COOLING) - 1 and len(calls) < 25
+    assert result.ascent.steps[-1] < len(oips.COOLING) - 1 and len(stop_at_the_third_block) < 25
 
 
 def test_an_interrupt_between_two_groups_keeps_the_groups_that_are_done(cnn, monkeypatch):
@@ -251,3 +242,11 @@ def test_models_of_another_precision_are_climbed_too(dtype):
     )
     for layer in ("fused", "bare"):
         assert create_oips(model, layer, [0, 2]).values.shape == (2,)
+
+
+def test_the_zoo_says_which_maps_a_digit_excites(shy):
+    digits = fluctuations(40, {3: 1, 7: 1}, 8, size=12)
+    zoo = layer_zoo(shy, "second", digits=digits)
+    activations = np.asarray(feature_extractor(shy, "second")(digits))
+    np.testing.assert_array_equal(zoo.excited, (activations > 0).any(axis=(0, 1, 2)))
+    assert zoo.excited[0] and not zoo.excited[3] and len(layer_zoo(shy, "second").excited) == 0
