@@ -4,6 +4,8 @@ It knows nothing of models, layers, digits or figures: an objective gives one va
 engine makes it larger. Nothing but this module takes gradients of images.
 """
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from helpers.images import standardize
 FEW_IMAGES = 8  # up to so many a step is so short that
 STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait
 NO_STEP = np.zeros(1, np.float32)
+_asked_to_stop = ContextVar("asked_to_stop", default=lambda: False)
 
 
 class Ascent(NamedTuple):
@@ -132,6 +135,8 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     begin = 0
     try:
         for begin in range(0, len(step_sizes), longest):
+            if _asked_to_stop.get()():
+                raise KeyboardInterrupt
             frames, values, images = _advance(objective, images, step_sizes[begin : begin + longest], *rules)
             _check_values(values, images)
             for step in sorted(reporting & set(range(begin, begin + longest))):
@@ -157,6 +162,21 @@ def ascend(objective, images, step_sizes, project=standardize, precondition=iden
             raise
     steps, frames, values = zip(*record)
     return Ascent(np.array(steps), np.array(frames), np.array(values), stopped)
+
+
+@contextmanager
+def stoppable(asked):
+    """Let climbs within this block be interrupted from elsewhere: as soon as `asked()` is true.
+
+    A climb then does what it does at an interrupt (Stop, Ctrl-C), and so does all that is built on it: zoos and
+    dreams keep what was made so far. Those interrupts reach the main thread only; this reaches the thread that
+    runs the block, and no other. `asked` is a function without arguments such as `threading.Event().is_set`.
+    """
+    before = _asked_to_stop.set(asked)
+    try:
+        yield
+    finally:
+        _asked_to_stop.reset(before)
 
 
 def _advance(objective, images, step_sizes, project, precondition):

@@ -108,6 +108,17 @@ def save_picture(path, photo):
     _write_new(path, ".png", file.getvalue())
 
 
+def png_bytes(picture):
+    """Return a picture `(height, width, 1, 3 or 4)` in pixel space as the content of a PNG file, made quickly.
+
+    A fourth channel is opacity. Values outside 0..1 are clipped. This is what `ipywidgets.Image` shows.
+    """
+    levels = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(levels.squeeze(2) if levels.shape[2] == 1 else levels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 def save_film(path, photos, seconds_each=0.5):
     """Write photos of equal size as a new animated GIF: an endless film, each shown for `seconds_each` (0.02 to 60).
 

@@ -20,7 +20,8 @@ MAY_IMPORT = {  # of the other helpers
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
     "recipe": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
-ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "ipywidgets": set(), "sklearn": {"data"}}
+WIDGETS = {path.stem for path in (HELPERS / "widgets").glob("*.py")}
+ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "sklearn": {"data"}, "ipywidgets": set(), "ipycanvas": set()}
 
 
 def imported(module):

@@ -1,0 +1,13 @@
+"""Explorers: each function returns one ipywidget that answers while you drag. One line in a notebook is enough.
+
+activation_explorer(model)    what each map makes of a digit, yours included (notebook 03)
+oip_lab(model)                one map's OIP, live (notebook 04)
+zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
+dream_lab(model)              carve maps into a photograph (notebook 06)
+
+`worker` makes what was asked for last, `parts` is what they are built of; the others hold one explorer each.
+"""
+
+from helpers.widgets.oips import oip_lab
+
+__all__ = ["oip_lab"]

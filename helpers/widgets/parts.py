@@ -1,0 +1,275 @@
+"""What the explorers are built of: frame, sheet of pictures to click, bars, curve. Knows no layer and no objective.
+
+Pictures go to the page as PNG in `ipywidgets.Image`, with a caption beside each; bars and curves are HTML, in the
+colors of the theme and with text that a screen reader finds. The page may call back while the worker paints, so
+the worker writes only to widgets that readers cannot change.
+"""
+
+import html
+import itertools
+import traceback
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from ipywidgets import HTML, Box, Button, GridBox, Image, Layout, VBox
+
+from helpers.data import png_bytes
+from helpers.images import resize
+from helpers.models import load_cnn
+from helpers.widgets.worker import Desk
+
+NAMES = {"description_width": "9.5em"}  # room for a control's name
+WIDE = Layout(width="auto")
+LABEL = 8  # rows of pixels left for the number above each picture of a sheet
+STYLE = """<style>
+.explorer {width: 100%; overflow: hidden; padding: 2px}
+.explorer-pictures {max-width: 820px}
+.explorer-body {display: flex; flex-flow: row wrap-reverse; gap: 8px 24px; align-items: flex-end; overflow: visible}
+.explorer-controls {flex: 1 1 300px; max-width: 460px; overflow: visible}
+.explorer-pictures {flex: 2 1 330px; min-width: 0; overflow: visible}
+.explorer-row {display: flex; flex-flow: row wrap; gap: 6px 2%; align-items: flex-start; overflow: visible}
+.explorer .widget-button {width: auto}
+.explorer .widget-image {height: auto; min-width: 0; max-width: 100%; object-fit: contain}
+.explorer .widget-html-content {line-height: 1.35}
+.explorer-caption {font-size: 12px; color: var(--jp-ui-font-color1, currentColor)}
+.explorer-status {min-height: 40px; color: var(--jp-ui-font-color1, currentColor)}
+.explorer-failure {border-left: 4px solid #d55e00; padding-left: 8px}
+.explorer-failure pre {white-space: pre-wrap; font-size: 11px}
+.explorer-call pre {white-space: pre-wrap; overflow-wrap: anywhere; font-size: 11px; line-height: 1.3; padding: 6px;
+  margin: 4px 0; background: var(--jp-layout-color2, transparent); color: var(--jp-ui-font-color1, currentColor)}
+.explorer .explorer-working {visibility: hidden}
+.explorer-busy .explorer-working {animation: explorer-appear 0s 0.4s forwards}
+@keyframes explorer-appear {to {visibility: visible}}
+.explorer-sheet {display: grid; container-type: inline-size; overflow: visible; width: 100%}
+.explorer-sheet > .widget-image, .explorer-sheet > .widget-gridbox {grid-area: 1 / 1 / 2 / 2; width: 100%; margin: 0}
+.explorer-sheet button {display: flex; justify-content: center; align-items: flex-start; width: auto; height: auto;
+  min-width: 0; margin: 0; padding: 0; line-height: 1.1; overflow: hidden; background: transparent;
+  font-size: clamp(7px, 1.45cqw, 12px); color: var(--jp-ui-font-color1, currentColor)}
+.explorer-sheet button:hover, .explorer-sheet button:focus-visible {background: transparent; box-shadow: none;
+  outline: 2px solid #0072b2; outline-offset: -1px}
+.explorer-sheet button.explorer-chosen {outline: 3px solid #d55e00; outline-offset: -2px; font-weight: bold}
+.explorer-bars {display: grid; grid-template-columns: max-content 1fr max-content; gap: 1px 8px; max-width: 26em;
+  font-size: 12px; color: var(--jp-ui-font-color1, currentColor)}
+.explorer-bars div {align-self: center; height: 9px; background: #0072b2; border: 1px solid currentColor}
+.explorer-strip {display: grid; text-align: center; font-size: 11px; color: var(--jp-ui-font-color1, currentColor)}
+.explorer-curve {width: 100%; max-width: 26em; color: var(--jp-ui-font-color1, currentColor)}
+</style>"""
+
+
+class Frame:
+    """What every explorer has: controls, pictures beside or below them, a status in words, Stop, and its desk.
+
+    read   a function without arguments that gives the settings the controls stand for; a ValueError is shown
+    make   a generator function from settings to results, run by the worker
+    paint  a function that shows one result and returns the status in words
+    """
+
+    def __init__(self, controls, pictures, read, make, paint):
+        self.read, self.paint = read, paint
+        self.status = HTML()
+        self.stop = Button(description="Stop", icon="stop", tooltip="Stop, and keep what is made so far")
+        self.working = HTML("<span class='explorer-working' role='status'>working …</span>")
+        sides = (
+            marked(VBox([*controls, row(self.stop, self.working)]), "explorer-controls"),
+            marked(VBox([self.status, *pictures]), "explorer-pictures"),
+        )
+        self.view = marked(VBox([HTML(STYLE), marked(Box(sides), "explorer-body")]), "explorer")
+        self.desk = Desk(make, self._show, self.fail, self._busy)
+        self.stop.on_click(lambda _: self.desk.stop())
+
+    def ask(self, change=None, alter=lambda settings: settings):
+        """Have a picture made of what the controls say now, altered; usable as a callback of any of them."""
+        try:
+            settings = alter(self.read())
+        except ValueError as error:
+            self.desk.forget()
+            self.fail(error)
+        else:
+            self.desk.ask(settings)
+
+    def watch(self, *controls):
+        """Ask anew whenever one of the controls gets another value."""
+        for control in controls:
+            control.observe(self.ask, "value")
+
+    def attempt(self, action):
+        """Return a callback for buttons that does `action` and shows the sentence it returns, or its error."""
+
+        def callback(_):
+            try:
+                self.say(action())
+            except Exception as error:  # shown in the explorer: JupyterLab hides what a callback raises
+                self.fail(error)
+
+        return callback
+
+    def say(self, sentence):
+        """Show a sentence as the status."""
+        self.status.value = f"<div class='explorer-status' role='status'>{html.escape(sentence)}</div>"
+
+    def fail(self, error):
+        """Show an exception as one sentence; one that is no fault of the reader's with its traceback folded below."""
+        told = isinstance(error, (ValueError, OSError))
+        sentence = html.escape(str(error) if told else f"{type(error).__name__}: {error}")
+        trace = html.escape("".join(traceback.format_exception(error)))
+        folded = "" if told else f"<details><summary>where it happened</summary><pre>{trace}</pre></details>"
+        self.status.value = f"<div class='explorer-status explorer-failure' role='alert'>{sentence}{folded}</div>"
+
+    def _show(self, result):
+        self.say(self.paint(result))
+
+    def _busy(self, busy):
+        (self.view.add_class if busy else self.view.remove_class)("explorer-busy")
+
+
+class Sheet:
+    """Many small pictures in one, each a button with its number: to be clicked, or reached with the Tab key.
+
+    choose  a function of the number of the picture that was chosen
+    name    what a picture shows, for the tooltip: "map" gives "map 7"
+    """
+
+    def __init__(self, choose, name="map"):
+        self.choose, self.name, self.buttons = choose, name, {}
+        self.image = Image(format="png")
+        self.grid = GridBox()
+        self.view = marked(Box([self.image, self.grid]), "explorer-sheet")
+
+    def show(self, pictures, numbers, columns):
+        """Show `pictures (n, height, width, 3)`, each under its number."""
+        self.image.value = png_bytes(mosaic(pictures, columns, LABEL))
+        children = tuple(self._button(int(number)) for number in numbers)
+        if children != self.grid.children:
+            self.grid.layout.grid_template_columns = f"repeat({min(columns, len(numbers))}, minmax(0, 1fr))"
+            self.grid.children = children
+
+    def mark(self, chosen, starred=()):
+        """Outline the picture with the number `chosen`, and put a star beside the numbers `starred`."""
+        for number, button in self.buttons.items():
+            (button.add_class if number == chosen else button.remove_class)("explorer-chosen")
+            button.description = f"{number}{'★' if number in starred else ''}"
+
+    def _button(self, number):
+        if number not in self.buttons:
+            button = Button(description=str(number), tooltip=f"{self.name} {number}")
+            button.on_click(lambda _: self.choose(number))
+            self.buttons[number] = button
+        return self.buttons[number]
+
+
+def row(*widgets):
+    """Return the widgets beside one another, or below where there is no room."""
+    return marked(Box(list(widgets)), "explorer-row")
+
+
+def marked(widget, *classes):
+    """Return the widget, with CSS classes."""
+    for name in classes:
+        widget.add_class(name)
+    return widget
+
+
+def captioned(image, caption, width):
+    """Return an image widget above its caption, `width` wide or less; the caption may be text or an HTML widget."""
+    image.layout.width = "100%"
+    below = caption if isinstance(caption, HTML) else HTML(f"<div class='explorer-caption'>{caption}</div>")
+    return VBox([image, below], layout=Layout(width=width, max_width="100%", overflow="visible"))
+
+
+def mosaic(pictures, columns, label=0, gap=1):
+    """Return pictures `(n, height, width, 3)` as one `(h, w, 4)`, row by row; what lies between them is transparent.
+
+    Above each are `label` rows of pixels, around it `gap`. All cells are of one size, so that an HTML grid of as
+    many columns fits onto them.
+    """
+    count, height, width = pictures.shape[:3]
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    cells = np.zeros((rows * columns, height + label + 2 * gap, width + 2 * gap, 4), np.float32)
+    cells[:count, gap + label : gap + label + height, gap : gap + width, :3] = pictures
+    cells[:count, gap + label : gap + label + height, gap : gap + width, 3] = 1
+    tall, broad = cells.shape[1:3]
+    cells = cells.reshape(rows, columns, tall, broad, 4).transpose(0, 2, 1, 3, 4)
+    return cells.reshape(rows * tall, columns * broad, 4)
+
+
+def enlarged(picture, times):
+    """Return one picture `(height, width, channels)` with each pixel a square of `times` pixels, edges sharp."""
+    return picture.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def thumbnails(pictures, edge):
+    """Return pictures `(n, height, width, 3)` with `edge` pixels or a little less along their longer side."""
+    longer = max(pictures.shape[1:3])
+    if longer <= edge:
+        return pictures.repeat(edge // longer, axis=1).repeat(edge // longer, axis=2)
+    size = tuple(max(1, round(length * edge / longer)) for length in pictures.shape[1:3])
+    return np.clip(resize(pictures, size), 0, 1)
+
+
+def strip_labels(labels):
+    """Return HTML that puts labels below the pictures of a `mosaic` of one row."""
+    cells = "".join(f"<span>{label}</span>" for label in labels)
+    columns = f"grid-template-columns: repeat({len(labels)}, 1fr)"
+    return f"<div class='explorer-strip' style='{columns}'>{cells}</div>"
+
+
+def bars(names, shares, texts):
+    """Return HTML with one bar for each name, as long as its share 0..1, and a text at its end."""
+    rows = (f"<span>{name}</span><div style='width: {100 * share:.1f}%'></div><span>{text}</span>"
+            for name, share, text in zip(names, shares, texts))
+    return f"<div class='explorer-bars'>{''.join(rows)}</div>"
+
+
+def curve(values, name):
+    """Return HTML that draws `values`, one for each step from 0 on, as a line with its ends in numbers."""
+    values = np.asarray(values, float)
+    low, high = values.min(), values.max()
+    x = np.linspace(8, 392, len(values))
+    y = 88 - 70 * (values - low) / max(high - low, 1e-9)
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y))
+    told = f"{name}, from {values[0]:.3g} to {values[-1]:.3g} in {len(values) - 1} steps"
+    return (f"<div class='explorer-curve'><svg viewBox='0 0 400 108' role='img' aria-label='{told}'>"
+            f"<polyline points='{points}' fill='none' stroke='#0072b2' stroke-width='2.5'/>"
+            "<path d='M8 92H392' stroke='currentColor' stroke-width='0.7'/>"
+            "<g fill='currentColor' font-size='11'>"
+            f"<text x='8' y='12'>{name}: {values[0]:.3g} → {values[-1]:.3g}</text>"
+            f"<text x='8' y='104'>step 0</text><text x='392' y='104' text-anchor='end'>{len(values) - 1}</text>"
+            "</g></svg></div>")
+
+
+def image_shape(model):
+    """Return (height, width, channels) of the images that the model sees, 28 where it leaves a size open."""
+    height, width, channels = model.inputs[0].shape[1:]
+    return height or 28, width or 28, channels
+
+
+def python_call(model, imports, lines):
+    """Return HTML that shows the Python lines that make a picture with `model`, and a button that copies them."""
+    if is_shipped(model):
+        imports, lines = [*imports, "from helpers.models import load_cnn"], ["model = load_cnn()", *lines]
+    else:
+        lines = ["# model is the one this explorer was opened with", *lines]
+    code = html.escape("\n".join(["import numpy as np", *sorted(imports), "", *lines]), quote=False)
+    copy = "navigator.clipboard.writeText(this.parentNode.querySelector('pre').textContent); this.textContent='copied'"
+    return ("<div class='explorer-call'><details><summary>the Python call that makes this picture</summary>"
+            f'<button class="jupyter-button widget-button" onclick="{copy}">copy</button>'
+            f"<pre>{code}</pre></details></div>")
+
+
+def is_shipped(model):
+    """Return whether the model has the shipped weights."""
+    weights, shipped = model.get_weights(), _shipped_weights()
+    return len(weights) == len(shipped) and all(map(np.array_equal, weights, shipped))
+
+
+@lru_cache
+def _shipped_weights():
+    return load_cnn().get_weights()
+
+
+def free_path(stem, ending):
+    """Return the first of stem.png, stem_2.png, ... in the current folder that does not exist yet."""
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    return next(path for path in (Path(name + ending) for name in names) if not path.exists())
