@@ -8,7 +8,7 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(AS_ROOT) --ServerApp.root_dir=. \
-		--LabApp.default_url=/lab/tree/notebooks/01_cnn_basics.ipynb
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: .venv/ready-to-test
 	$(BIN)/python -m pytest
@@ -31,7 +31,7 @@ clean:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "If venv is missing: apt install python3-venv (Debian, Ubuntu)"; exit 1; }
 
 .venv/ready: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[draw]'
 	@touch $@
 
 .venv/ready-to-test: .venv/ready

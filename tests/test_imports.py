@@ -20,12 +20,14 @@ MAY_IMPORT = {  # of the other helpers
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
     "recipe": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
-WIDGETS = {path.stem for path in (HELPERS / "widgets").glob("*.py")}
-ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "sklearn": {"data"}, "ipywidgets": set(), "ipycanvas": set()}
+EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
+ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "sklearn": {"data"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
+        "ipycanvas": {"widgets.activations"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
 
 
 def imported(module):
-    """The full names of what a helper imports, anywhere in its text."""
+    """The full names of what a helper imports, anywhere in its text; `widgets.worker` is one as well."""
+    module = module.replace(".", "/")
     names = set()
     for node in ast.walk(ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -49,6 +51,7 @@ def test_a_helper_imports_no_other_helper_than_it_may(module):
 def test_only_the_appointed_helpers_import_a_library(module):
     roots = {name.split(".")[0] for name in imported(module)}
     assert not [library for library, allowed in ONLY.items() if library in roots and module not in allowed]
+    assert not any(name.startswith("helpers.widgets") for name in imported(module))
 
 
 def test_only_the_engine_takes_gradients_and_only_once():
@@ -57,4 +60,22 @@ def test_only_the_engine_takes_gradients_and_only_once():
 
 
 def test_nothing_in_the_helpers_touches_pyplot():
-    assert not any("matplotlib.pyplot" in imported(module) for module in MAY_IMPORT)
+    assert not any("matplotlib.pyplot" in imported(module) for module in [*MAY_IMPORT, *EXPLORERS])
+
+
+@pytest.mark.parametrize("module", sorted(EXPLORERS))
+def test_an_explorer_imports_no_library_that_only_others_may(module):
+    roots = {name.split(".")[0] for name in imported(module)}
+    assert not [library for library, allowed in ONLY.items() if library in roots and module not in allowed]
+
+
+def test_an_explorer_imports_no_other_explorer():
+    common = {"widgets", "widgets.parts", "widgets.worker"}
+    for module in EXPLORERS - {"widgets.__init__"}:
+        assert {name.removeprefix("helpers.") for name in imported(module)} & EXPLORERS <= common - {module}
+
+
+def test_the_worker_knows_nothing_of_widgets():
+    assert {name for name in imported("widgets.worker") if name.startswith("helpers")} == {
+        "helpers.ascent", "helpers.ascent.stoppable"
+    }
