@@ -15,6 +15,7 @@ oips          precursors, original input patterns (OIPs), staged scales, the lay
 recipe        how the shipped weights were trained
 dreams        carving a map's pattern into a photograph: whole, in tiles, in octaves
 figures       arrays in, matplotlib Figure out
+widgets       explorers that answer while you drag: ipywidgets around all of it
 
 Images are float32 arrays of shape (n, height, width, channels): in *model space* each has mean 0 and
 deviation 1, in *pixel space* its values lie in 0..1.

@@ -65,6 +65,42 @@ def class_means(values, labels, classes=10):
     return belongs.astype(float) @ np.asarray(values) / sizes[:, np.newaxis]  # floats: a product of truths is a truth
 
 
+class Contributions(NamedTuple):
+    """What one map of a convolutional layer is the sum of, see `input_contributions`.
+
+    `source` the name of the layer below, `inputs (n, h, w, inputs)` its maps, `kernels (height, width, inputs)` one
+    for each of them, `values (n, h, w, inputs)` what each gives to every node, `bias` a number.
+    """
+
+    source: str
+    inputs: np.ndarray
+    kernels: np.ndarray
+    values: np.ndarray
+    bias: float
+
+
+def input_contributions(model, layer, index, images):
+    """Return the `Contributions` of the maps below to map `index` of a convolutional layer.
+
+    A convolution adds up, over the maps below, each one's correlation with its own kernel. Here the sum is left
+    undone: summed over its last axis and with the bias, `values` is the layer's output before its non-linearity.
+    For the first layer the "maps below" are the image's channels. Raises ValueError for a layer that is no Conv2D,
+    a grouped one, or an unknown map. Used by the activation explorer (notebook 03).
+    """
+    below, conv = _extractor(model, layer, _below), _find_layer(model, layer)
+    if not 0 <= index < conv.filters:
+        raise ValueError(f"map index {index} does not exist: layer {layer!r} has 0 to {conv.filters - 1}")
+    inputs = below.compiled_forward(np.asarray(images, np.float32))
+    kernels = tf.convert_to_tensor(conv.kernel)[..., index]  # (height, width, inputs)
+    values = tf.nn.depthwise_conv2d(
+        inputs, tf.cast(kernels, inputs.dtype)[..., tf.newaxis], strides=(1, *conv.strides, 1),
+        padding=conv.padding.upper(), dilations=conv.dilation_rate,
+    )  # fmt: skip
+    bias = float(conv.bias[index]) if conv.use_bias else 0.0
+    source = below.outputs[0]._keras_history.operation.name
+    return Contributions(source, np.asarray(inputs), np.asarray(kernels), np.asarray(values), bias)
+
+
 class Patches(NamedTuple):
     """What excites a feature map most, see `strongest_patches`; strongest first.
 
@@ -137,6 +173,18 @@ def _before(model, layer):
     images = keras.Input(_input(model).shape[1:])  # a graph of its own: the reader's stays as it is
     below = images if source is _input(model) else keras.Model(_input(model), source)(images)
     return keras.Model(images, _BeforeActivation(non_linearity)(below))
+
+
+def _below(model, layer):
+    if not isinstance(layer, keras.layers.Conv2D):
+        raise ValueError(f"layer {layer.name!r} is a {type(layer).__name__}; only the maps of a Conv2D are such sums "
+                         f"({', '.join(conv_layers(model)) or 'this model has none'})")
+    if layer.groups > 1:
+        raise ValueError(f"layer {layer.name!r} is a convolution in {layer.groups} groups, whose maps do not read all "
+                         "maps below; choose a layer with groups=1")
+    if layer.data_format != "channels_last":
+        raise ValueError(f"layer {layer.name!r} has its channels first; build it with data_format='channels_last'")
+    return keras.Model(_input(model), _call(model, layer).input_tensors[0])
 
 
 def _non_linearity(model, layer):

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from helpers.images import standardize
 
-FEW_IMAGES = 8  # up to so many a step is so short that
+FEW_IMAGES, FEW_PIXELS = 8, 50_000  # up to so many a step is so short that
 STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait
 NO_STEP = np.zeros(1, np.float32)
 _asked_to_stop = ContextVar("asked_to_stop", default=lambda: False)
@@ -131,7 +131,7 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     last = len(step_sizes) - 1
     reporting = {int(step) for step in reports(len(step_sizes)) if step < last}
     rules = (project, precondition)
-    longest = STEPS_AT_ONCE if len(images) <= FEW_IMAGES else 1
+    longest = STEPS_AT_ONCE if _few(images) else 1
     begin = 0
     try:
         for begin in range(0, len(step_sizes), longest):
@@ -181,12 +181,17 @@ def stoppable(asked):
 
 def _advance(objective, images, step_sizes, project, precondition):
     """The images before each of the steps, what the objective says of them, and the images after the last step."""
-    if len(images) > FEW_IMAGES:
+    if not _few(images):
         values, after = _step(objective, images, tf.constant(step_sizes[0]), project, precondition)
         return images[tf.newaxis], values[tf.newaxis], after
     padded = np.zeros(STEPS_AT_ONCE, np.float32)
     padded[: len(step_sizes)] = step_sizes
     return _steps(objective, images, tf.constant(padded), tf.constant(len(step_sizes)), project, precondition)
+
+
+def _few(images):
+    count, height, width = images.shape[:3]
+    return count <= FEW_IMAGES and count * height * width <= FEW_PIXELS
 
 
 _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective

@@ -360,6 +360,11 @@ def draw_cut(geometries, image_size):
     return figure
 
 
+def in_colors(values, low, high, cmap="viridis"):
+    """Return values of any shape as colors, with one more axis (red, green, blue): `low` to `high` span the map."""
+    return np.asarray(colormaps[cmap]((np.asarray(values) - low) / (high - low)), np.float32)[..., :3]
+
+
 def as_calculated(images):
     """Return images as colors `(n, height, width, 3)`: viridis from the lowest to the highest value of each."""
     shown = to_display(images)

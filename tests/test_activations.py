@@ -13,6 +13,7 @@ from helpers.activations import (
     class_means,
     conv_layers,
     feature_extractor,
+    input_contributions,
     mean_activations,
     pre_activation_extractor,
     strongest_patches,
@@ -378,3 +379,68 @@ def test_patches_of_a_map_that_does_not_exist_are_refused(index):
     model = patch_model("valid")
     with pytest.raises(ValueError, match=f"map index {index} does not exist: this layer has 0 to 3"):
         strongest_patches(feature_extractor(model, "Second"), digits(), index, receptive_fields(model)[-1])
+
+
+@pytest.mark.parametrize("kernel", [3, (2, 3)])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"padding": "same"}, {"strides": 2}, {"strides": 2, "padding": "same"}, {"strides": (1, 3)},
+     {"dilation_rate": 2}, {"dilation_rate": (2, 1), "padding": "same"}, {"use_bias": False}],
+    ids=str,
+)  # fmt: skip
+def test_contributions_of_the_maps_below_add_up_to_the_pre_activation(options, kernel):
+    model = random_weights(
+        keras.Sequential(
+            [
+                keras.Input((9, 11, 2)),
+                layers.Conv2D(3, 3, activation="relu", name="First"),
+                layers.Conv2D(4, kernel, activation="relu", name="Second", **options),
+            ]
+        )
+    )
+    images = np.random.default_rng(0).normal(size=(5, 9, 11, 2))
+    for layer, index, inputs, source in [("First", 1, 2, model.inputs[0]._keras_history.operation.name),
+                                         ("Second", 3, 3, "First")]:  # fmt: skip
+        made, before = input_contributions(model, layer, index, images), pre_activation_extractor(model, layer)
+        expected = np.asarray(before(images))[..., index]
+        assert expected.std() > 0.1 and made.source == source
+        assert made.values.shape == (*expected.shape, inputs) and made.inputs.shape[-1] == inputs
+        np.testing.assert_allclose(made.values.sum(axis=-1) + made.bias, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_each_contribution_is_the_correlation_of_one_map_below_with_its_own_kernel():
+    model, images = sequential(activation="relu"), digits()
+    made = input_contributions(model, "Second", 2, images)
+    windows = np.lib.stride_tricks.sliding_window_view(made.inputs, (3, 3), axis=(1, 2))  # (n, h, w, inputs, 3, 3)
+    np.testing.assert_allclose(made.values, np.einsum("nhwcij,ijc->nhwc", windows, made.kernels), rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(made.inputs, feature_extractor(model, "First")(images))
+
+
+def test_contributions_follow_the_weights_when_the_model_learns_on():
+    model, images = sequential(), digits()
+    before = input_contributions(model, "Second", 0, images)
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    after = input_contributions(model, "Second", 0, images)
+    np.testing.assert_allclose(after.kernels, 2 * before.kernels)
+    assert after.bias == 2 * before.bias
+
+
+def test_another_map_or_digit_does_not_compile_contributions_anew():
+    model = sequential()
+    input_contributions(model, "Second", 0, digits(1))
+    forward = activations._extractor(model, "Second", activations._below).compiled_forward
+    for index in range(4):
+        input_contributions(model, "Second", index, digits(1, seed=index))
+    assert forward.experimental_get_tracing_count() == 1
+
+
+def test_contributions_are_refused_where_there_is_no_such_sum():
+    grouped = keras.Sequential([keras.Input((9, 9, 4)), layers.Conv2D(4, 3, groups=2, name="Grouped")])
+    with pytest.raises(ValueError, match="'Grouped' is a convolution in 2 groups"):
+        input_contributions(grouped, "Grouped", 0, np.zeros((1, 9, 9, 4)))
+    with pytest.raises(ValueError, match="'Dense_1' is a Dense; .* Conv2D .*First, Second"):
+        input_contributions(sequential(), "Dense_1", 0, digits())
+    with pytest.raises(ValueError, match="map index 4 does not exist: layer 'Second' has 0 to 3"):
+        input_contributions(sequential(), "Second", 4, digits())
+    with pytest.raises(ValueError, match="'Third' not found"):
+        input_contributions(sequential(), "Third", 0, digits())

@@ -1,5 +1,7 @@
 """ascent: the engine climbs, on the sphere, image by image, and reports truly."""
 
+import itertools
+import threading
 from functools import partial
 from typing import NamedTuple
 
@@ -9,9 +11,11 @@ import tensorflow as tf
 
 from helpers import ascent
 from helpers.activations import feature_extractor, pre_activation_extractor
-from helpers.ascent import ascend, climb, identity, report_steps, soften
+from helpers.ascent import ascend, climb, identity, report_steps, soften, stoppable
+from helpers.dreams import carve
 from helpers.images import standardize
 from helpers.objectives import Channels
+from helpers.oips import COOLING, create_oips
 
 
 class Linear(NamedTuple):
@@ -252,3 +256,88 @@ def test_what_an_interrupt_cut_off_is_not_called_converged():
     frames = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1, 1) * np.ones((3, 1, 2, 2, 1))
     cut = ascent.Ascent(np.array([0, 9, 18]), frames, np.array([[1.0], [2.0], [2.0]]), stopped=True)
     assert cut.status() == ["stopped"] and cut._replace(stopped=False).status() == ["converged"]
+
+
+def after_asking(times):
+    """A function that says False so many times and True from then on."""
+    asked = itertools.count()
+    return lambda: next(asked) >= times
+
+
+def test_a_climb_that_is_stopped_from_elsewhere_reports_where_it_is_and_goes_on_its_way(target, starts):
+    reports = []
+    with stoppable(after_asking(2)), pytest.raises(KeyboardInterrupt):
+        for report in climb(Linear(target), starts, np.full(600, 0.01)):
+            reports.append(report)
+    step, images, values = reports[-1]
+    assert step == 2 * ascent.STEPS_AT_ONCE
+    np.testing.assert_allclose(images, ascend(Linear(target), starts, np.full(step, 0.01)).images, atol=1e-5)
+    np.testing.assert_allclose(values, Linear(target)(images), atol=1e-5)
+
+
+def test_ascend_keeps_what_was_made_when_it_is_stopped_from_elsewhere(target, starts):
+    with stoppable(after_asking(2)):
+        record = ascend(Linear(target), starts, np.full(600, 0.01))
+    assert record.stopped and record.steps[-1] == 2 * ascent.STEPS_AT_ONCE
+    assert (record.values[-1] > record.values[0]).all()
+
+
+def test_a_stop_before_the_first_step_keeps_the_start(target, starts):
+    with stoppable(lambda: True):
+        record = ascend(Linear(target), starts, np.full(600, 0.01))
+    assert record.stopped and record.steps.tolist() == [0]
+    np.testing.assert_allclose(record.images, starts, atol=1e-5)
+
+
+def test_oips_keep_what_was_made_when_they_are_stopped_from_elsewhere(cnn):
+    with stoppable(after_asking(2)):
+        made = create_oips(cnn, "second", [0, 3], starts=16)
+    assert made.ascent.stopped and made.indices.tolist() == [0, 3] and made.images.shape == (2, 12, 12, 1)
+    assert 0 < made.ascent.steps[-1] < len(COOLING) - 1
+
+
+def test_a_dream_keeps_the_passes_before_it_was_stopped_from_elsewhere():
+    noise = np.random.default_rng(2).standard_normal((1, 28, 28, 1))
+    photo, made = np.float32(0.5 + 0.1 * noise[0, ::-1]), []
+    objective, steps = Linear(tf.constant(noise, tf.float32)), np.full(30, 0.01)
+    with stoppable(after_asking(5)), pytest.raises(KeyboardInterrupt):
+        for dream in carve(objective, photo, 9, steps):
+            made.append(dream)
+    assert len(made) == 2, "two blocks of steps in each pass, and a third pass that was not finished"
+    np.testing.assert_allclose(made, list(carve(objective, photo, 2, steps)), atol=1e-6)
+
+
+def test_a_stop_reaches_the_thread_of_its_block_and_no_other(target, starts):
+    records = {}
+
+    def run(name):
+        records[name] = ascend(Linear(target), starts, np.full(40, 0.01))
+
+    with stoppable(lambda: True):
+        other = threading.Thread(target=run, args=["other"])
+        other.start(), other.join()
+        run("own")
+    run("after")
+    assert {name: record.stopped for name, record in records.items()} == {"other": False, "own": True, "after": False}
+
+
+def test_the_innermost_block_counts_and_the_outer_one_again_when_it_has_ended(target, starts):
+    with stoppable(lambda: True):
+        with stoppable(lambda: False):
+            assert not ascend(Linear(target), starts, [0.1]).stopped
+        assert ascend(Linear(target), starts, [0.1]).stopped
+
+
+def test_a_block_that_is_left_by_an_error_stops_nothing_any_more(target, starts):
+    with pytest.raises(ZeroDivisionError), stoppable(lambda: True):
+        1 / 0  # noqa: B018
+    assert not ascend(Linear(target), starts, [0.1]).stopped
+
+
+@pytest.mark.parametrize("n, size, asked", [(1, 28, 2), (8, 28, 2), (9, 28, 20), (1, 224, 20), (8, 100, 20)])
+def test_many_or_large_images_can_be_stopped_at_every_step_and_few_small_ones_every_so_often(n, size, asked):
+    images = np.random.default_rng(4).standard_normal((n, size, size, 1)).astype(np.float32)
+    times = []
+    with stoppable(lambda: bool(times.append(1))):
+        record = ascend(Linear(tf.constant(images[::-1])), images, np.full(20, 0.1))
+    assert len(times) == asked and not record.stopped

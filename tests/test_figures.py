@@ -73,7 +73,7 @@ def test_every_figure_can_be_drawn_and_leaves_its_input_and_pyplot_alone(name, s
 def test_every_public_function_is_tested_here():
     public = {name for name, value in vars(figures).items() if getattr(value, "__module__", "") == figures.__name__}
     tested = {name.split()[-1] for name in FUNCTIONS} | {"draw_filter_positions", "draw_cut"}
-    tested |= {"as_calculated", "enhanced"}  # of images, shown on the sheet of a zoo
+    tested |= {"as_calculated", "enhanced", "in_colors"}  # colors, shown on the sheets of zoos and explorers
     assert {name for name in public if not name.startswith("_")} == tested
 
 
@@ -302,3 +302,10 @@ def test_stacked_bars_are_as_long_as_the_numbers_and_start_where_the_last_ends()
     bars = {(round(bar.get_y() + 0.4), bar.get_x()): bar.get_width() for bar in patches}
     assert bars == {(0, 0): 3, (0, 3): 1, (1, 0): 2, (1, 2): 5}
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["x", "y", "z"]
+
+
+def test_colors_span_the_given_range_and_what_lies_beyond_has_the_last_color():
+    colored = figures.in_colors(np.array([[-5.0, 0.0], [2.0, 9.0]]), 0, 2)
+    ends = figures.VIRIDIS([0.0, 1.0])[:, :3]
+    np.testing.assert_allclose(colored, [[ends[0], ends[0]], [ends[1], ends[1]]], atol=1e-6)
+    np.testing.assert_allclose(figures.in_colors(0.0, -1, 1, figures.SIGNED), 0.97, atol=0.02)

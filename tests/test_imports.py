@@ -22,7 +22,7 @@ MAY_IMPORT = {  # of the other helpers
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
 ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "sklearn": {"data"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
-        "ipycanvas": {"widgets.activations"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
+        "ipycanvas": {"widgets.drawing"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
 
 
 def imported(module):
@@ -70,7 +70,7 @@ def test_an_explorer_imports_no_library_that_only_others_may(module):
 
 
 def test_an_explorer_imports_no_other_explorer():
-    common = {"widgets", "widgets.parts", "widgets.worker"}
+    common = {"widgets", "widgets.parts", "widgets.worker", "widgets.drawing"}
     for module in EXPLORERS - {"widgets.__init__"}:
         assert {name.removeprefix("helpers.") for name in imported(module)} & EXPLORERS <= common - {module}
 

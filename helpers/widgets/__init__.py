@@ -8,6 +8,9 @@ dream_lab(model)              carve maps into a photograph (notebook 06)
 `worker` makes what was asked for last, `parts` is what they are built of; the others hold one explorer each.
 """
 
+from helpers.widgets.activations import activation_explorer
+from helpers.widgets.dreams import dream_lab
 from helpers.widgets.oips import oip_lab
+from helpers.widgets.zoo import zoo_browser
 
-__all__ = ["oip_lab"]
+__all__ = ["activation_explorer", "dream_lab", "oip_lab", "zoo_browser"]

@@ -127,7 +127,7 @@ class _OipLab:
             ),
             parts.captioned(self.strip, self.labels, "100%"),
             self.curve,
-            self.call,
+            parts.folded(self.call, "Python for this picture"),
         ]
 
     def _connect(self):
@@ -196,7 +196,7 @@ class _OipLab:
         times = max(1, SHOWN // max(record.images.shape[1:3]))
         self.strong.value = png_bytes(parts.enlarged(contrast(record.images, gain=settings.gain)[0], times))
         self.plain.value = png_bytes(parts.enlarged(as_calculated(record.images)[0], times))
-        self.curve.value = parts.curve(record.values[:, 0], f"climbed: {settings.climbs}")
+        self.curve.value = parts.curve(record.values[:, 0], f"climbed: {settings.climbs}", made.steps)
         if not made.activations:
             return f"step {made.steps} of {settings.epochs}"
         self.made = made
@@ -204,7 +204,7 @@ class _OipLab:
         shown = report_steps(len(record.steps), STRIP)
         frames = parts.thumbnails(as_calculated(record.frames[shown, 0]), STRIP_CELL)
         self.strip.value = png_bytes(parts.mosaic(frames, len(shown)))
-        self.labels.value = parts.strip_labels([f"step {step}" for step in shown])
+        self.labels.value = parts.strip_labels([f"step {step}" for step in [*shown[:-1], made.steps]])
         self.call.value = parts.python_call(self.model, *call_of(self.shape, made))
         return sentence_of(made)
 
@@ -258,7 +258,7 @@ def sentence_of(made):
     settings, (before, after) = made.settings, made.activations
     if made.hint:
         return f"silent: {made.hint}"
-    end = f"{made.steps} steps, {made.ascent.status()[0]}"
+    end = f"{made.steps} steps, {made.ascent.status()[0].replace('climbing', 'still climbing')}"
     if made.ascent.stopped:
         end = f"stopped after {made.steps} of {settings.epochs} steps"
     return f"map {settings.index} of {settings.layer}: mean activation {before:.3g} → {after:.3g}; {end}"

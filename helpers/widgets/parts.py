@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from ipywidgets import HTML, Box, Button, GridBox, Image, Layout, VBox
+from ipywidgets import HTML, Box, Button, GridBox, Image, Layout, ToggleButton, VBox
 
 from helpers.data import png_bytes
 from helpers.images import resize
@@ -21,7 +21,7 @@ from helpers.widgets.worker import Desk
 
 NAMES = {"description_width": "9.5em"}  # room for a control's name
 WIDE = Layout(width="auto")
-LABEL = 8  # rows of pixels left for the number above each picture of a sheet
+LABEL = 0.023  # share of a sheet's width that is left for the number above each picture; STYLE's letters fit in
 STYLE = """<style>
 .explorer {width: 100%; overflow: hidden; padding: 2px}
 .explorer-pictures {max-width: 820px}
@@ -44,14 +44,16 @@ STYLE = """<style>
 .explorer-sheet {display: grid; container-type: inline-size; overflow: visible; width: 100%}
 .explorer-sheet > .widget-image, .explorer-sheet > .widget-gridbox {grid-area: 1 / 1 / 2 / 2; width: 100%; margin: 0}
 .explorer-sheet button {display: flex; justify-content: center; align-items: flex-start; width: auto; height: auto;
-  min-width: 0; margin: 0; padding: 0; line-height: 1.1; overflow: hidden; background: transparent;
-  font-size: clamp(7px, 1.45cqw, 12px); color: var(--jp-ui-font-color1, currentColor)}
-.explorer-sheet button:hover, .explorer-sheet button:focus-visible {background: transparent; box-shadow: none;
-  outline: 2px solid #0072b2; outline-offset: -1px}
-.explorer-sheet button.explorer-chosen {outline: 3px solid #d55e00; outline-offset: -2px; font-weight: bold}
+  min-width: 0; margin: 0; padding: 0; line-height: 1.15; overflow: hidden; background: transparent;
+  font-size: clamp(9px, 1.8cqw, 14px); color: var(--jp-ui-font-color1, currentColor)}
+.explorer .explorer-sheet .widget-button:hover, .explorer .explorer-sheet .widget-button:focus-visible {
+  background: transparent; box-shadow: none; outline: 3px dashed #0072b2; outline-offset: -2px}
+.explorer .explorer-sheet .widget-button.explorer-chosen {outline: 3px solid #d55e00; outline-offset: -2px;
+  font-weight: bold}
 .explorer-bars {display: grid; grid-template-columns: max-content 1fr max-content; gap: 1px 8px; max-width: 26em;
   font-size: 12px; color: var(--jp-ui-font-color1, currentColor)}
 .explorer-bars div {align-self: center; height: 9px; background: #0072b2; border: 1px solid currentColor}
+.explorer-scale {display: inline-block; width: 8em; height: 0.8em; vertical-align: middle; border: 1px solid}
 .explorer-strip {display: grid; text-align: center; font-size: 11px; color: var(--jp-ui-font-color1, currentColor)}
 .explorer-curve {width: 100%; max-width: 26em; color: var(--jp-ui-font-color1, currentColor)}
 </style>"""
@@ -63,18 +65,21 @@ class Frame:
     read   a function without arguments that gives the settings the controls stand for; a ValueError is shown
     make   a generator function from settings to results, run by the worker
     paint  a function that shows one result and returns the status in words
+    below  what needs the full width, below controls and pictures
     """
 
-    def __init__(self, controls, pictures, read, make, paint):
+    def __init__(self, controls, pictures, read, make, paint, below=()):
         self.read, self.paint = read, paint
         self.status = HTML()
         self.stop = Button(description="Stop", icon="stop", tooltip="Stop, and keep what is made so far")
         self.working = HTML("<span class='explorer-working' role='status'>working …</span>")
+        told = row(self.status, self.working, self.stop)  # beside the pictures, where a reader looks
+        self.status.layout.flex = "1 1 220px"
         sides = (
-            marked(VBox([*controls, row(self.stop, self.working)]), "explorer-controls"),
-            marked(VBox([self.status, *pictures]), "explorer-pictures"),
+            marked(VBox(list(controls)), "explorer-controls"),
+            marked(VBox([told, *pictures]), "explorer-pictures"),
         )
-        self.view = marked(VBox([HTML(STYLE), marked(Box(sides), "explorer-body")]), "explorer")
+        self.view = marked(VBox([HTML(STYLE), marked(Box(sides), "explorer-body"), *below]), "explorer")
         self.desk = Desk(make, self._show, self.fail, self._busy)
         self.stop.on_click(lambda _: self.desk.stop())
 
@@ -82,7 +87,7 @@ class Frame:
         """Have a picture made of what the controls say now, altered; usable as a callback of any of them."""
         try:
             settings = alter(self.read())
-        except ValueError as error:
+        except Exception as error:  # JupyterLab hides what a callback raises
             self.desk.forget()
             self.fail(error)
         else:
@@ -137,12 +142,11 @@ class Sheet:
         self.view = marked(Box([self.image, self.grid]), "explorer-sheet")
 
     def show(self, pictures, numbers, columns):
-        """Show `pictures (n, height, width, 3)`, each under its number."""
-        self.image.value = png_bytes(mosaic(pictures, columns, LABEL))
-        children = tuple(self._button(int(number)) for number in numbers)
-        if children != self.grid.children:
-            self.grid.layout.grid_template_columns = f"repeat({min(columns, len(numbers))}, minmax(0, 1fr))"
-            self.grid.children = children
+        """Show `pictures (n, height, width, 3 or 4)`, each under its number; those beyond the numbers get no button."""
+        label = round(LABEL * min(columns, len(pictures)) * (pictures.shape[2] + 2))
+        self.image.value = png_bytes(mosaic(pictures, columns, label))
+        self.grid.layout.grid_template_columns = f"repeat({min(columns, len(pictures))}, minmax(0, 1fr))"
+        self.grid.children = tuple(self._button(int(number)) for number in numbers)
 
     def mark(self, chosen, starred=()):
         """Outline the picture with the number `chosen`, and put a star beside the numbers `starred`."""
@@ -173,12 +177,17 @@ def marked(widget, *classes):
 def captioned(image, caption, width):
     """Return an image widget above its caption, `width` wide or less; the caption may be text or an HTML widget."""
     image.layout.width = "100%"
-    below = caption if isinstance(caption, HTML) else HTML(f"<div class='explorer-caption'>{caption}</div>")
+    below = caption if isinstance(caption, HTML) else HTML(small(caption))
     return VBox([image, below], layout=Layout(width=width, max_width="100%", overflow="visible"))
 
 
+def small(text):
+    """Return HTML for a small text, such as one below a picture."""
+    return f"<div class='explorer-caption'>{text}</div>"
+
+
 def mosaic(pictures, columns, label=0, gap=1):
-    """Return pictures `(n, height, width, 3)` as one `(h, w, 4)`, row by row; what lies between them is transparent.
+    """Return pictures `(n, height, width, 3 or 4)` as one `(h, w, 4)`, row by row, on a transparent ground.
 
     Above each are `label` rows of pixels, around it `gap`. All cells are of one size, so that an HTML grid of as
     many columns fits onto them.
@@ -187,8 +196,8 @@ def mosaic(pictures, columns, label=0, gap=1):
     columns = min(columns, count)
     rows = -(-count // columns)
     cells = np.zeros((rows * columns, height + label + 2 * gap, width + 2 * gap, 4), np.float32)
-    cells[:count, gap + label : gap + label + height, gap : gap + width, :3] = pictures
     cells[:count, gap + label : gap + label + height, gap : gap + width, 3] = 1
+    cells[:count, gap + label : gap + label + height, gap : gap + width, : pictures.shape[3]] = pictures
     tall, broad = cells.shape[1:3]
     cells = cells.reshape(rows, columns, tall, broad, 4).transpose(0, 2, 1, 3, 4)
     return cells.reshape(rows * tall, columns * broad, 4)
@@ -222,20 +231,21 @@ def bars(names, shares, texts):
     return f"<div class='explorer-bars'>{''.join(rows)}</div>"
 
 
-def curve(values, name):
-    """Return HTML that draws `values`, one for each step from 0 on, as a line with its ends in numbers."""
+def curve(values, name, steps):
+    """Return HTML that draws `values`, equally spaced over `steps` steps, as a line with its ends in numbers."""
     values = np.asarray(values, float)
     low, high = values.min(), values.max()
     x = np.linspace(8, 392, len(values))
     y = 88 - 70 * (values - low) / max(high - low, 1e-9)
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y))
-    told = f"{name}, from {values[0]:.3g} to {values[-1]:.3g} in {len(values) - 1} steps"
+    name = html.escape(name)
+    told = f"{name}, from {values[0]:.3g} to {values[-1]:.3g} in {steps} steps"
     return (f"<div class='explorer-curve'><svg viewBox='0 0 400 108' role='img' aria-label='{told}'>"
             f"<polyline points='{points}' fill='none' stroke='#0072b2' stroke-width='2.5'/>"
             "<path d='M8 92H392' stroke='currentColor' stroke-width='0.7'/>"
             "<g fill='currentColor' font-size='11'>"
             f"<text x='8' y='12'>{name}: {values[0]:.3g} → {values[-1]:.3g}</text>"
-            f"<text x='8' y='104'>step 0</text><text x='392' y='104' text-anchor='end'>{len(values) - 1}</text>"
+            f"<text x='8' y='104'>step 0</text><text x='392' y='104' text-anchor='end'>{steps}</text>"
             "</g></svg></div>")
 
 
@@ -251,22 +261,39 @@ def python_call(model, imports, lines):
         imports, lines = [*imports, "from helpers.models import load_cnn"], ["model = load_cnn()", *lines]
     else:
         lines = ["# model is the one this explorer was opened with", *lines]
-    code = html.escape("\n".join(["import numpy as np", *sorted(imports), "", *lines]), quote=False)
+    numpy = ["import numpy as np"] if any("np." in line for line in lines) else []
+    code = html.escape("\n".join([*numpy, *sorted(imports), "", *lines]), quote=False)
     copy = "navigator.clipboard.writeText(this.parentNode.querySelector('pre').textContent); this.textContent='copied'"
-    return ("<div class='explorer-call'><details><summary>the Python call that makes this picture</summary>"
-            f'<button class="jupyter-button widget-button" onclick="{copy}">copy</button>'
-            f"<pre>{code}</pre></details></div>")
+    return (f"<div class='explorer-call'><button class='jupyter-button widget-button' onclick=\"{copy}\">copy</button>"
+            f"<pre>{code}</pre></div>")
+
+
+def folded(shown, name):
+    """Return an HTML widget behind a button with this name; it stays open, or closed, while its text changes."""
+    toggle = ToggleButton(False, description=name, icon="code", layout=Layout(width="auto"))
+
+    def unfold(change=None):
+        shown.layout.display = None if toggle.value else "none"
+
+    toggle.observe(unfold, "value")
+    unfold()
+    return VBox([toggle, shown], layout=Layout(overflow="visible"))
 
 
 def is_shipped(model):
-    """Return whether the model has the shipped weights."""
-    weights, shipped = model.get_weights(), _shipped_weights()
-    return len(weights) == len(shipped) and all(map(np.array_equal, weights, shipped))
+    """Return whether the model has the shipped weights, in the very layers they were shipped in."""
+    layers, weights = _layers_and_weights(model)
+    shipped_layers, shipped = _shipped()
+    return layers == shipped_layers and all(map(np.array_equal, weights, shipped))
 
 
 @lru_cache
-def _shipped_weights():
-    return load_cnn().get_weights()
+def _shipped():
+    return _layers_and_weights(load_cnn())
+
+
+def _layers_and_weights(model):
+    return [layer.get_config() for layer in model.layers], model.get_weights()
 
 
 def free_path(stem, ending):

@@ -1,0 +1,188 @@
+"""The explorers in their notebooks, in a real JupyterLab and a real Chromium, driven by keyboard and mouse.
+
+Without a Chromium these tests are skipped, and say so; BROWSER_TESTS=required makes that a failure.
+"""
+
+import os
+import re
+
+import nbformat
+import pytest
+
+from tests import browser
+from tests.browser import changed, slider, status, wait_for
+
+MISSING = "no Chromium on this machine (Debian: apt install chromium); the explorers were not tried in a browser"
+HARMLESS = re.compile("Failed to load resource|ResizeObserver loop|favicon")  # what Lab itself says at times
+HOMES = {"activation_explorer": "03_activation_maps", "oip_lab": "04_oip_creation", "zoo_browser": "05_layer_zoo",
+         "dream_lab": "06_dream_carving"}  # fmt: skip
+if browser.chromium() is None and os.environ.get("BROWSER_TESTS") == "required":
+    pytest.fail(MISSING, pytrace=False)
+pytestmark = pytest.mark.skipif(browser.chromium() is None, reason=MISSING)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("series")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with browser.series(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def running():
+    with browser.browser() as running:
+        yield running
+
+
+@pytest.fixture
+def page(running, address):
+    """A page that must not have reported an error by the end."""
+    errors = []
+    with browser.new_page(running, address, errors) as page:
+        yield page
+    assert [error for error in errors if not HARMLESS.search(error)] == []
+
+
+def press(page, control, key, times=1):
+    control.focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def test_the_start_page_runs_as_a_reader_meets_it(page):
+    lab = browser.run_notebook(page, "00_start_here")
+    changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
+    wait_for(lambda: "map 1 of Conv2D_3: mean activation" in status(lab))
+
+
+def test_the_oip_lab_answers_keys_and_mouse_and_stops(page):
+    lab = browser.run_notebook(page, HOMES["oip_lab"])
+    for index in (1, 2, 3):
+        changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
+        wait_for(lambda index=index: f"map {index} of Conv2D_3" in status(lab))
+    changed(lab, browser.button(lab, "roll the dice").click)
+    changed(lab, browser.button(lab, "the articles' settings").click)
+    wait_for(lambda: "600 steps" in status(lab) or "silent" in status(lab))
+    browser.button(lab, "our settings").click()
+    wait_for(lambda: "45 steps" in status(lab))
+    press(page, slider(lab, "epochs (steps)"), "End")
+    wait_for(lambda: "600 steps" in status(lab))
+    changed(lab, browser.button(lab, "animate").click)
+    browser.button(lab, "Stop").click()
+    wait_for(lambda: "stopped after" in status(lab), 2)  # watched to its end it takes longer
+
+
+def test_the_activation_explorer_steps_opens_a_map_and_reads_a_drawn_digit(page):
+    explorer = browser.run_notebook(page, HOMES["activation_explorer"])
+    changed(explorer, lambda: press(page, slider(explorer, "digit number"), "ArrowRight"))
+    wait_for(lambda: status(explorer).startswith("digit 1 of"))
+    explorer.get_by_title("map 7", exact=True).click()
+    wait_for(lambda: "map 7" in explorer.inner_text() and "mean contribution" in explorer.inner_text())
+    browser.button(explorer, "draw your own").click()
+    box = explorer.locator("canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + 0.9 * box["height"], steps=12)
+    page.mouse.up()
+    wait_for(lambda: "your drawing, read as 1" in status(explorer))
+
+
+def test_the_zoo_browser_fills_opens_a_map_and_marks_a_favorite(page):
+    zoo = browser.run_notebook(page, HOMES["zoo_browser"])
+    wait_for(lambda: "all 128 maps of Conv2D_3 made" in status(zoo))
+    changed(zoo, zoo.get_by_title("map 18", exact=True).click)
+    wait_for(lambda: "map 18: mean activation" in zoo.inner_text())
+    browser.button(zoo, "favorite").click()
+    wait_for(lambda: "favorites: [18]" in zoo.inner_text() and "18★" in zoo.inner_text())
+    changed(zoo, lambda: press(page, browser.button(zoo, "next map"), "Enter"))
+    wait_for(lambda: "map 19: mean activation" in zoo.inner_text())
+
+
+def test_the_dream_lab_refuses_a_broken_file_in_one_sentence_and_stops(page, folder):
+    lab = browser.run_notebook(page, HOMES["dream_lab"])
+    wait_for(lambda: "4 passes of 30 steps" in status(lab))
+    before = browser.source(lab, 1)
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, and then nothing of the kind")
+    with page.expect_file_chooser() as chooser:
+        browser.button(lab, "your photo (0)").click()
+    chooser.value.set_files(folder / "broken.png")
+    wait_for(lambda: "'broken.png' holds no picture" in status(lab))
+    assert len(status(lab).splitlines()) == 1 and browser.source(lab, 1) == before
+    browser.button(lab, "the flower again").click()
+    wait_for(lambda: "4 passes of 30 steps" in status(lab))
+    press(page, slider(lab, "passes"), "End")
+    press(page, slider(lab, "epochs (steps)"), "End")
+    changed(lab, lambda: press(page, slider(lab, "strength"), "ArrowRight"), 1)
+    browser.button(lab, "Stop").click()
+    wait_for(lambda: "stopped after" in status(lab), 2)
+
+
+def test_the_call_of_the_oip_lab_is_copied_as_python(page):
+    lab = browser.run_notebook(page, HOMES["oip_lab"])
+    browser.button(lab, "Python for this picture").click()
+    browser.button(lab, "copy").click()
+    wait_for(lambda: "ascend(" in page.evaluate("navigator.clipboard.readText()"))
+    compile(page.evaluate("navigator.clipboard.readText()"), "copied", "exec")
+
+
+def test_an_explorer_works_after_its_cell_is_run_again_and_after_a_restart(page):
+    lab = browser.run_notebook(page, HOMES["oip_lab"])
+    changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
+    browser.menu(page, "Run", "Run All Cells")
+    wait_for(lambda: lab.count() == 1 and "map 0 of" in status(browser.shown(lab)))
+    changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
+    browser.menu(page, "Kernel", "Restart Kernel and Run All Cells")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='busy']").wait_for(timeout=60_000)
+    wait_for(lambda: lab.locator("img").count() and "map 0 of" in status(browser.shown(lab)))
+    changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
+
+
+def test_two_explorers_at_once_do_not_wait_for_one_another(page, folder):
+    lines = ["from helpers.models import load_cnn\nfrom helpers.widgets import oip_lab, zoo_browser\ncnn = load_cnn()",
+             "oip_lab(cnn)", "zoo_browser(cnn, 'Conv2D_3')"]  # fmt: skip
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in lines])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "notebooks" / "two.ipynb")
+    lab, zoo = browser.run_notebook(page, "two"), page.locator(".explorer").nth(1)
+    browser.shown(zoo)
+    for index in range(1, 6):
+        changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
+        wait_for(lambda index=index: f"map {index} of Conv2D_3" in status(lab))
+    wait_for(lambda: "128" in status(zoo))
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_every_control_is_reached_with_the_tab_key_in_the_order_of_the_page(page, name):
+    explorer = browser.run_notebook(page, HOMES[name])
+    controls = browser.control_names(explorer)
+    first = explorer.locator("select, button, input, .noUi-handle").first
+    first.focus()
+    reached = [browser.focused_name(page)]
+    for _ in controls[1:]:
+        page.keyboard.press("Tab")
+        reached.append(browser.focused_name(page))
+    assert all(controls) and reached == controls
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_an_explorer_fits_windows_of_1280_and_of_900_pixels(page, name):
+    browser.run_notebook(page, HOMES[name])
+    assert browser.scrolled_sideways(page) == []
+    page.set_viewport_size({"width": 900, "height": 1000})
+    page.wait_for_timeout(500)  # the page is laid out anew
+    assert browser.scrolled_sideways(page) == []
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_text_of_an_explorer_is_readable_in_the_light_and_in_the_dark_theme(page, name):
+    browser.run_notebook(page, HOMES[name])
+    light = browser.text_contrasts(page)
+    browser.choose_theme(page, "JupyterLab Dark")
+    dark = browser.text_contrasts(page)
+    assert len(light) > 10 and min(light.values()) >= 4.5, light  # the WCAG's bound for text
+    assert len(dark) > 10 and min(dark.values()) >= 4.5, dark
