@@ -22,7 +22,7 @@ from tests.conftest import tiny_cnn
 from tests.explorers import code, control, everything, images, names_of_controls, pixels, press, put, status, text
 
 MAPS = 6
-TOGETHER = [("dream in", "tiles"), ("map index(es)", "1, 4"), ("epochs (steps)", 3)]
+TOGETHER = [("dream in", "tiles"), ("map(s)", "1, 4"), ("epochs (steps)", 3)]
 
 
 def seeing_cnn(channels=1, end="dense"):
@@ -110,7 +110,7 @@ def stop_at_block(explorer, monkeypatch, number):
 def test_it_opens_with_the_flower_and_four_passes_of_the_articles_steps(model):
     explorer = dream_lab(model)
     assert wait_until_idle()
-    assert status(explorer).startswith("4 passes of 30 steps, map 5 of second: a pixel changed by ")
+    assert status(explorer).startswith("4 passes of 30 steps, map 5 of second: mean change ")
     before, dream, _ = (pixels(picture) for picture in images(explorer))
     photo = load_photo(size=560)
     np.testing.assert_array_equal(before, np.round(255 * photo))
@@ -123,7 +123,7 @@ def test_it_opens_with_the_flower_and_four_passes_of_the_articles_steps(model):
 
 def test_the_status_tells_the_mean_change_in_percent(lab):
     before, dream = (pixels(picture).astype(float) for picture in images(lab)[:2])
-    told = float(status(lab).split("changed by ")[1].split("%")[0])
+    told = float(status(lab).split("mean change ")[1].split("%")[0])
     assert told == pytest.approx(np.abs(dream - before).mean() / 2.55, abs=0.1) and told > 0.3
 
 
@@ -167,16 +167,16 @@ def test_the_grids_of_a_cascade_are_named_in_the_strip(lab):
 
 
 @pytest.mark.parametrize("settings", [
-    [("layer", "first")], [("map index(es)", "2")], [("map index(es)", "2, 4,0")], [("map index(es)", " 1; 3 5 ")],
+    [("layer", "first")], [("map(s)", "2")], [("map(s)", "2, 4,0")], [("map(s)", " 1; 3 5 ")],
     [("passes", 2)], [("epochs (steps)", 9)], [("epsilon (step size)", 0.1)], [("strength", 0.3)],
     [("softened: strokes instead of speckle", False)], [("colors", "dream red, green, blue")],
-    [("map index(es)", "0, 1, 2"), ("colors", "dream red, green, blue")], [("contrast", 0.8)], [("photo size", 560)],
+    [("map(s)", "0, 1, 2"), ("colors", "dream red, green, blue")], [("contrast", 0.8)], [("photo size", 560)],
     [("dream in", "whole, then quadrants")], [("dream in", "tiles")], [("dream in", "tiles"), ("tiles per edge", 3)],
     [("dream in", "cascade of tiles"), ("passes in each", 1)], [("dream in", "octaves")],
     [*TOGETHER, ("each tile climbs", "a random map each")],
     [*TOGETHER, ("each tile climbs", "a random map each"), ("random seed", 5)],
     [*TOGETHER, ("each tile climbs", "the map it answers to most"), ("contrast", 1.2)],
-    [("dream in", "octaves"), ("map index(es)", "0, 3"), ("octaves", 2), ("strength", 2.5)],
+    [("dream in", "octaves"), ("map(s)", "0, 3"), ("octaves", 2), ("strength", 2.5)],
 ], ids=str)  # fmt: skip
 def test_every_control_changes_the_picture_and_the_call_makes_exactly_that_one(lab, model, settings):
     *earlier, last = settings
@@ -203,11 +203,11 @@ def test_only_the_controls_that_a_scheme_heeds_are_shown(lab):
     for aim, disabled, shown in (("the maps, in turn", False, False), ("a random map each", True, True),
                                  ("the map it answers to most", True, False)):  # fmt: skip
         put(lab, "each tile climbs", aim)
-        assert control(lab, "map index(es)").disabled is disabled
+        assert control(lab, "map(s)").disabled is disabled
         assert ("random seed" not in hidden(lab)) is shown
     assert control(lab, "roll the dice").disabled
     put(lab, "dream in", "the whole photo")
-    assert not control(lab, "map index(es)").disabled and not control(lab, "roll the dice").disabled
+    assert not control(lab, "map(s)").disabled and not control(lab, "roll the dice").disabled
 
 
 def test_a_small_photo_allows_fewer_tiles_and_octaves(lab):
@@ -236,14 +236,14 @@ def test_there_are_octaves_as_long_as_the_network_can_see_them_but_at_most_ten(s
 ])  # fmt: skip
 def test_what_is_no_list_of_maps_is_refused_in_one_sentence_and_the_picture_stays(lab, words, sentence):
     before = images(lab)
-    put(lab, "map index(es)", words)
+    put(lab, "map(s)", words)
     assert status(lab) == sentence and images(lab) == before
-    put(lab, "map index(es)", "0")
+    put(lab, "map(s)", "0")
     assert "map 0 of second" in status(lab)
 
 
 def test_each_color_needs_one_map_or_three(lab):
-    put(lab, "map index(es)", "1, 2")
+    put(lab, "map(s)", "1, 2")
     put(lab, "colors", "dream red, green, blue")
     assert status(lab) == "2 maps are named; to dream each color name 3, one for each, or 1 for all"
     put(lab, "dream in", "octaves")
@@ -257,15 +257,15 @@ def test_dreaming_each_color_changes_the_colors_and_keeping_them_does_not(lab):
         return np.ptp((dream - before)[inside], axis=-1).mean()
 
     assert changes() < 1
-    put(lab, "map index(es)", "0, 1, 2")
+    put(lab, "map(s)", "0, 1, 2")
     put(lab, "colors", "dream red, green, blue")
     assert changes() > 2
 
 
 def test_another_layer_keeps_the_maps_within_what_it_has(lab):
-    put(lab, "map index(es)", "5, 1")
+    put(lab, "map(s)", "5, 1")
     put(lab, "layer", "first")
-    assert control(lab, "map index(es)").value == "2, 1"
+    assert control(lab, "map(s)").value == "2, 1"
     assert "maps 2, 1 of first" in status(lab)
 
 
@@ -273,7 +273,7 @@ def test_the_dice_roll_a_map_or_a_seed(lab):
     rolled = set()
     for _ in range(12):
         press(lab, "roll the dice")
-        rolled.add(int(control(lab, "map index(es)").value))
+        rolled.add(int(control(lab, "map(s)").value))
     assert len(rolled) > 1 and rolled <= set(range(MAPS))
     put(lab, "dream in", "tiles")
     put(lab, "each tile climbs", "a random map each")
@@ -327,7 +327,7 @@ def test_stop_within_a_pass_keeps_the_passes_before_and_the_call_makes_them(lab,
 def test_stop_between_two_passes_keeps_what_was_made(lab, model):
     (bar,) = [part for part in everything(lab) if type(part).__name__ == "IntProgress"]
     bar.observe(lambda change: change["new"] == 2 and control(lab, "Stop").click(), "value")
-    put(lab, "map index(es)", "3")
+    put(lab, "map(s)", "3")
     assert status(lab).startswith("stopped after 2 of 4 passes, map 3")
     assert_the_call_makes_the_picture(lab, model)
 
@@ -335,7 +335,7 @@ def test_stop_between_two_passes_keeps_what_was_made(lab, model):
 def test_of_many_wishes_the_last_is_painted_and_no_older_one_after_it(lab):
     seen = []
     for index in [0, 1, 2, 3] * 5:
-        control(lab, "map index(es)").value = str(index)
+        control(lab, "map(s)").value = str(index)
     (strip,) = [part for part in everything(lab) if type(part).__name__ == "Image"][2:]
     strip.observe(lambda change: seen.append(status(lab)), "value")
     assert wait_until_idle()
@@ -343,14 +343,14 @@ def test_of_many_wishes_the_last_is_painted_and_no_older_one_after_it(lab):
 
 
 def test_wishes_from_another_thread_are_answered_as_well(lab):
-    thread = threading.Thread(target=lambda: setattr(control(lab, "map index(es)"), "value", "4"))
+    thread = threading.Thread(target=lambda: setattr(control(lab, "map(s)"), "value", "4"))
     thread.start(), thread.join()
     assert wait_until_idle() and "map 4 of second" in status(lab)
 
 
 def test_two_labs_of_one_network_do_not_disturb_each_other(lab, model):
     other = dream_lab(model)
-    control(lab, "map index(es)").value, control(other, "map index(es)").value = "1", "2"
+    control(lab, "map(s)").value, control(other, "map(s)").value = "1", "2"
     assert wait_until_idle()
     assert "map 1 of second" in status(lab) and "map 2 of second" in status(other)
     assert_the_call_makes_the_picture(lab, model)
@@ -365,7 +365,7 @@ def test_moves_compile_nothing_anew(lab, scheme):
     before = traces()
     put(lab, "octaves" if scheme == "octaves" else "passes", 2)
     for index in range(12):
-        put(lab, "map index(es)", str(index % MAPS))
+        put(lab, "map(s)", str(index % MAPS))
         put(lab, "epsilon (step size)", 0.01 + 0.001 * index)
         put(lab, "strength", index / 10)
     assert traces() == before
@@ -400,14 +400,14 @@ def test_a_file_that_is_no_photo_is_refused_in_one_sentence_and_the_next_one_is_
     assert status(lab).startswith(reason) and "Error" not in status(lab)
     assert images(lab) == before
     upload(lab, "good.png", png_file())
-    assert "a pixel changed" in status(lab) and "before: good.png" in text(lab)
+    assert "mean change" in status(lab) and "before: good.png" in text(lab)
 
 
 def test_a_photo_without_any_contrast_stays_as_it_is(lab):
     file = io.BytesIO()
     Image.new("L", (50, 60), 90).save(file, "PNG")
     upload(lab, "even.png", file.getvalue())
-    assert "a pixel changed by 0.0%" in status(lab) and after(lab) == images(lab)[0]
+    assert "mean change 0.0%" in status(lab) and after(lab) == images(lab)[0]
 
 
 def test_pictures_and_films_are_saved_under_names_that_are_free(lab, tmp_path, monkeypatch):
@@ -487,7 +487,7 @@ def test_a_network_with_branches_is_told_so_where_octaves_are_asked_for():
     branches = [keras.layers.Conv2D(2, 3, padding="same")(images_in) for _ in range(2)]
     explorer = dream_lab(keras.Model(images_in, keras.layers.Concatenate()(branches)))
     put(explorer, "photo size", 280)
-    assert "a pixel changed" in status(explorer)
+    assert "mean change" in status(explorer)
     put(explorer, "dream in", "octaves")
     assert "any_size needs a chain of layers" in status(explorer)
 

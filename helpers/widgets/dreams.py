@@ -138,7 +138,7 @@ class _DreamLab:
             "size": choice(options=[(f"{size} x {size} pixels", size) for size in SIZES], value=560,
                            description="photo size"),
             "layer": choice(options=layers, value=layers[-1], description="layer"),
-            "maps": widgets.Text(str(first), description="map index(es)", tooltip="one, or several such as 3, 1, 4",
+            "maps": widgets.Text(str(first), description="map(s)", tooltip="one, or several such as 3, 1, 4",
                                  style=parts.NAMES, layout=widgets.Layout(flex="1 1 200px", min_width="180px")),
             "scheme": choice(options=self.schemes, description="dream in"),
             "tiles": slider(4, 1, MOST_TILES, description="tiles per edge"),
@@ -274,7 +274,7 @@ class _DreamLab:
         path = parts.free_path(stem_of(made.settings), ".gif")
         frames = [presented(frame, made.settings) for frame in made.frames]
         save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH)
-        yield f"saved as {path} in the folder of the notebook: {len(frames)} pictures of {FILM} x {FILM} pixels"
+        yield f"saved as {path} in the folder of the notebook: {len(frames)} pictures"
 
     def _finished(self):
         if self.made is None:
@@ -416,7 +416,7 @@ def sentence_of(made):
     if not settings.strength:
         return f"{course}: nothing changed, since the strength is 0"
     climbed = f"{_climbed(settings)} of {settings.layer}"
-    return f"{course}, {climbed}: a pixel changed by {change:.1%} of the range on average"
+    return f"{course}, {climbed}: mean change {change:.1%} of the range"
 
 
 def stem_of(settings):
@@ -492,4 +492,4 @@ def _aim_call(settings):
 def _climbed(settings):
     if settings.maps:
         return f"map{'s' * (len(settings.maps) > 1)} {', '.join(map(str, settings.maps))}"
-    return "a random map for each tile" if settings.aim == RANDOM else "for each tile the map it answers to most"
+    return "random maps" if settings.aim == RANDOM else "strongest maps"
