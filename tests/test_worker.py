@@ -1,6 +1,9 @@
 """worker: the newest wish counts, everyone has a turn, Stop keeps what was made, and nothing stops the worker."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +13,7 @@ import tensorflow as tf
 from helpers.ascent import ascend, climb
 from helpers.widgets.worker import Desk, wait_until_idle
 
+ROOT = Path(__file__).resolve().parent.parent
 SOON = 20.0  # seconds after which a test gives up
 
 
@@ -471,3 +475,42 @@ def test_waiting_for_the_worker_ends_in_time_and_says_so(occupied):
     assert not wait_until_idle(0.01)
     occupied.open()
     assert wait_until_idle(SOON)
+
+
+def test_what_is_being_made_when_python_ends_is_ended_first():
+    """Otherwise TensorFlow, still computing in a dying process, aborts with a message on the error stream."""
+    script = """
+import threading
+import numpy as np
+from helpers.ascent import ascend
+from helpers.objectives import WholeLayer
+from helpers.activations import feature_extractor
+from helpers.widgets.worker import Desk
+from tests.conftest import tiny_cnn
+
+begun = threading.Event()
+
+def make(settings):
+    features = feature_extractor(tiny_cnn(), "second")
+    begun.set()
+    record = ascend(WholeLayer(features), np.random.standard_normal((1, 12, 12, 1)), np.full(1_000_000, 0.01))
+    print("stopped" if record.stopped else "finished")
+    yield record
+
+Desk(make, lambda result: print("painted"), print, lambda busy: None).ask(None)
+begun.wait()
+"""
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "stopped\n", "")
+
+
+def test_an_error_in_showing_an_error_is_printed_and_the_worker_goes_on(capfd):
+    def refuse(what):
+        raise OSError("the page is gone")
+
+    painted = []
+    Desk(lambda settings: iter(["result"]), refuse, refuse, lambda busy: None).ask(1)
+    assert wait_until_idle(10)
+    Desk(lambda settings: iter(["result"]), painted.append, refuse, lambda busy: None).ask(1)
+    assert wait_until_idle(10) and painted == ["result"]
+    assert "the page is gone" in capfd.readouterr().err

@@ -5,7 +5,9 @@ JupyterLab calls it in the main thread or in another one (a kernel subshell), as
 here; one thread makes the results of all explorers, and one lock guards the asking and the painting.
 """
 
+import atexit
 import threading
+import traceback
 
 from helpers.ascent import stoppable
 
@@ -13,6 +15,7 @@ _changed = threading.Condition(threading.RLock())  # a painted widget may call b
 _row = {}  # desks whose job waits for its turn, the next one first
 _at_work = []  # the job of this moment, or nothing
 _threads = []
+_closing = threading.Event()
 
 
 class Job:
@@ -85,9 +88,10 @@ class Desk:
 
     def _if_newest(self, job, show, what):
         with _changed:
-            if self.newest is job:
+            wanted = self.newest is job and not _closing.is_set()
+            if wanted:
                 show(what)
-            return self.newest is job
+            return wanted and self.newest is job
 
     def _end_newest(self):
         if self.newest is not None:
@@ -103,11 +107,17 @@ def wait_until_idle(timeout=60.0):
 def _work():
     while True:
         with _changed:
-            _changed.wait_for(lambda: _row)
+            _changed.wait_for(lambda: _row or _closing.is_set())
+            if _closing.is_set():
+                return
             desk = next(iter(_row))
             job = _row.pop(desk)
             _at_work.append(job)
-        more = desk.advance(job)
+        try:
+            more = desk.advance(job)
+        except Exception:  # what should have shown an error failed: the terminal is the last place to say so
+            traceback.print_exc()
+            more = False
         with _changed:
             _at_work.clear()
             if desk.newest is job and more:
@@ -116,3 +126,17 @@ def _work():
                 desk.newest = None
                 desk.busy(False)
             _changed.notify_all()
+
+
+def _close():
+    """Have the thread end before Python does: one that still computes then brings the whole process down."""
+    with _changed:
+        _closing.set()
+        for job in _at_work:
+            job.stopped = True
+        _changed.notify_all()
+    for thread in _threads:
+        thread.join(10)
+
+
+atexit.register(_close)
