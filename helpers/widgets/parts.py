@@ -270,7 +270,7 @@ def python_call(model, imports, lines):
 
 def folded(shown, name):
     """Return an HTML widget behind a button with this name; it stays open, or closed, while its text changes."""
-    toggle = ToggleButton(False, description=name, icon="code", layout=Layout(width="auto"))
+    toggle = ToggleButton(False, description=name, icon="code", layout=Layout(width="max-content"))
 
     def unfold(change=None):
         shown.layout.display = None if toggle.value else "none"
