@@ -1,7 +1,7 @@
 """Explorers: from a moved control to new PNG bytes; a thousand moves; from a key press to another picture on screen.
 
 Targets on 2 idle cores, 95 of 100 moves: OIP lab 120 ms, activation explorer 60 ms, dream of the whole photo 400 ms;
-in 1,000 moves no new trace of the compiled steps, less than 30 MB more memory, no figure left open.
+in 1,000 moves no new trace of the compiled steps, less than 30 MB more memory, no figure left open; Stop within 0.3 s.
 """
 
 import gc
@@ -16,12 +16,12 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tests.browser and tests.explorers
 from helpers import ascent
 from helpers.models import load_cnn
-from helpers.widgets import activation_explorer, dream_lab, oip_lab
+from helpers.widgets import activation_explorer, dream_lab, oip_lab, zoo_browser
 from helpers.widgets.worker import wait_until_idle
 from tests import browser
 from tests.explorers import control, images
 
-MOVES, MANY, KEYS = 200, 1000, 60
+MOVES, MANY, KEYS, STOPS = 200, 1000, 60, 12
 CLOCK = """() => {
     const picture = document.querySelector('.explorer img');
     window.changed = new Promise(done => {
@@ -63,6 +63,29 @@ def by_value(cnn):
         wait_until_idle()
         milliseconds(explorer, moved, values[:5])  # compiles, fills caches
         report(name, milliseconds(explorer, moved, values[5:]), target)
+
+
+def stops(cnn):
+    """From the press of Stop to the picture that is kept, amid long work of each explorer."""
+    long_work = {
+        "OIP lab, 600 steps watched": (oip_lab(cnn), {"epochs (steps)": 600}, "animate"),
+        "zoo browser, filling": (zoo_browser(cnn, "Conv2D_3"), {}, "roll the dice"),
+        "dream lab, 8 x 8 tiles": (dream_lab(cnn), {"dream in": "tiles", "tiles per edge": 8}, "roll the dice"),
+        "dream lab, octaves": (dream_lab(cnn), {"dream in": "octaves", "epochs (steps)": 100}, "roll the dice"),
+    }
+    for name, (explorer, settings, start) in long_work.items():
+        for moved, value in settings.items():
+            control(explorer, moved).value = value
+        wait_until_idle()
+        times = []
+        for wait in np.linspace(0.05, 0.35, STOPS):
+            control(explorer, start).click()
+            time.sleep(wait)
+            begin = time.perf_counter()
+            control(explorer, "Stop").click()
+            wait_until_idle()
+            times.append(1000 * (time.perf_counter() - begin))
+        report(f"Stop: {name}", times, "target 300")
 
 
 def a_thousand_moves(cnn):
@@ -115,5 +138,6 @@ def by_key():
 if __name__ == "__main__":
     model = load_cnn()
     by_value(model)
+    stops(model)
     a_thousand_moves(model)
     by_key()

@@ -106,15 +106,17 @@ def load_digit(source):
 
     `source` is a path, the content of a file or an open file, as for `load_photo`; the whole picture counts, not
     its middle square. Ink may be dark on light or light on dark and the light uneven; specks, and shadows that reach
-    the edge, are left out. A picture of 28 x 28 pixels that is mostly black is taken as it is, so a digit saved by
-    `save_picture(path, to_display(digit)[0])` comes back, to half a step of 8 bits. Errors are those of
-    `load_photo`, and a ValueError where there is no ink. Used by the activation explorer (notebook 03).
+    the edge, are left out. A picture of 28 x 28 pixels that is mostly black, or black all along its edge, is taken
+    as it is, so a digit saved by `save_picture(path, to_display(digit)[0])` comes back, to half a step of 8 bits.
+    Errors are those of `load_photo`, and a ValueError where there is no ink. Used by the activation explorer
+    (notebook 03).
     """
     with _opened(source) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         photo = _read_photo(file, functools.partial(_whole, size=DIGIT_PHOTO), name=_name(source))
     luma = gray(photo[np.newaxis])[0, ..., 0]  # (height, width)
-    if luma.shape == (28, 28) and np.median(luma) < 0.1 < luma.max():
+    edge = np.r_[luma[[0, -1]].ravel(), luma[:, [0, -1]].ravel()]
+    if luma.shape == (28, 28) and min(np.median(luma), edge.max()) < 0.1 < luma.max():
         return standardize(luma[np.newaxis, ..., np.newaxis])
     ink = _ink_on_paper(luma)
     if not ink.any():

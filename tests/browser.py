@@ -108,7 +108,12 @@ def new_page(running, address, errors):
     context = running.new_context(viewport={"width": 1280, "height": 1000}, base_url=address)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+
+    def note(message):
+        if message.type == "error":
+            errors.append(f"{message.text} ({message.location['url']})")
+
+    page.on("console", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     for session in page.request.get("/api/sessions").json():

@@ -13,7 +13,7 @@ from tests import browser
 from tests.browser import changed, slider, status, wait_for
 
 MISSING = "no Chromium on this machine (Debian: apt install chromium); the explorers were not tried in a browser"
-HARMLESS = re.compile("Failed to load resource|ResizeObserver loop|favicon")  # what Lab itself says at times
+HARMLESS = re.compile("ResizeObserver loop")  # what Lab itself says at times
 HOMES = {"activation_explorer": "03_activation_maps", "oip_lab": "04_oip_creation", "zoo_browser": "05_layer_zoo",
          "dream_lab": "06_dream_carving"}  # fmt: skip
 if browser.chromium() is None and os.environ.get("BROWSER_TESTS") == "required":

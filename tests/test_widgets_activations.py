@@ -15,7 +15,7 @@ from helpers.activations import Contributions, feature_extractor, mean_activatio
 from helpers.data import digit_from_ink, save_picture
 from helpers.figures import in_colors
 from helpers.images import standardize, to_display
-from helpers.widgets import activation_explorer, activations, drawing
+from helpers.widgets import activation_explorer, activations, drawing, parts
 from helpers.widgets.activations import _ActivationExplorer, checked_digits
 from helpers.widgets.drawing import ink_of_cells, ink_of_strokes
 from helpers.widgets.worker import wait_until_idle
@@ -166,11 +166,11 @@ def test_next_and_previous_step_through_the_digits_of_a_class_and_around_the_end
     assert seen == [1, 4, 7, 4, 1, 37] and explorer.controls["number"].value == 37
 
 
-def test_the_slider_finds_the_first_digit_of_the_class_from_there_on(explorer):
+def test_the_slider_finds_the_first_digit_of_the_class_from_there_on_or_else_the_last(explorer):
     settle(explorer, show=1, number=5)
     assert explorer.answer.number == 7
     settle(explorer, number=39)
-    assert explorer.answer.number == 1
+    assert explorer.answer.number == 37
 
 
 def test_misread_digits_are_sought_when_asked_for_and_only_once(explorer):
@@ -211,13 +211,13 @@ def test_many_digits_are_read_in_batches_and_stop_keeps_those_that_are_read(cnn,
 
 
 def test_test_digits_that_do_not_fit_are_refused_with_both_shapes_and_the_remedy(cnn, monkeypatch):
-    monkeypatch.setattr(activations, "_test_digits", lambda: (pictures(3, 28), np.arange(3)))
+    monkeypatch.setattr(parts, "default_digits", lambda: (pictures(3, 28), np.arange(3)))
     with pytest.raises(ValueError, match=r"\(12, 12, 1\), the test digits have \(28, 28, 1\); give .* images="):
         activation_explorer(cnn)
 
 
 def test_without_images_the_test_digits_are_shown(monkeypatch):
-    monkeypatch.setattr(activations, "_test_digits", lambda: (pictures(3, 28), np.arange(3)))
+    monkeypatch.setattr(parts, "default_digits", lambda: (pictures(3, 28), np.arange(3)))
     images, labels = checked_digits(digit_cnn(), (), ())
     assert images.shape == (3, 28, 28, 1) and labels.tolist() == [0, 1, 2]
 
@@ -391,7 +391,7 @@ def test_the_call_makes_the_maps_of_the_sheet(explorer):
 
 def test_the_call_for_test_digits_loads_them(monkeypatch):
     images = pictures(3, 28)
-    monkeypatch.setattr(activations, "_test_digits", lambda: (images, np.arange(3)))
+    monkeypatch.setattr(parts, "default_digits", lambda: (images, np.arange(3)))
     monkeypatch.setattr("helpers.data.load_digits", lambda split: {"test": (images, np.arange(3))}[split])
     model = digit_cnn()
     explorer = _ActivationExplorer(model, *checked_digits(model, (), ()), given=False)
@@ -411,7 +411,7 @@ def test_save_writes_the_sheet_and_never_over_another(explorer, tmp_path, monkey
 
 
 def test_drawing_is_offered_only_where_the_network_sees_such_digits(explorer, pad):
-    assert not hasattr(explorer, "pad") and pad.pad.panel.layout.display is None
+    assert explorer.pad is None and pad.pad.panel.layout.display is None
 
 
 def draw(explorer, strokes, begin="_begin", move="_move"):
@@ -521,7 +521,7 @@ def test_a_drawn_digit_is_saved_and_the_call_reads_it_back(pad, tmp_path, monkey
     draw(pad, SEVEN)
     assert "press" in text(pad.call)
     press(pad.pad.save)
-    assert "saved as digit.png" in text(pad.frame.status) and "press" not in text(pad.call)
+    assert "saved as digit.png" in text(pad.frame.status) and "press \"save digit\"" not in text(pad.call)
     settle(pad, layer="first")
     np.testing.assert_allclose(drawn_maps(run_call(pad), 6), pad.answer.maps, atol=1e-5)
     assert np.asarray(Image.open("digit.png")).shape == (28, 28)

@@ -427,7 +427,7 @@ def test_pictures_and_films_are_saved_under_names_that_are_free(lab, tmp_path, m
 
 def test_saving_shows_the_contrast_and_names_maps_that_were_drawn_by_lot(lab, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    put(lab, "contrast", 0.6)
+    put(lab, "contrast", 0.8)
     put(lab, "passes", 1)
     for name, value in (*TOGETHER, ("each tile climbs", "a random map each")):
         put(lab, name, value)
@@ -472,7 +472,7 @@ def test_a_network_for_images_of_any_size_dreams_in_every_way():
 
 @pytest.mark.parametrize("network, sentence", [
     (lambda: seeing_cnn(channels=3), "sees images of 3 channels; give it a model that sees 1"),
-    (lambda: keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()]), "has none"),
+    (lambda: keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()]), "has no Conv2D layer"),
     (lambda: keras.Sequential([keras.layers.Conv2D(3, 3)]), "does not know its input yet"),
     (lambda: keras.Sequential([keras.Input((12, 12, 1)), keras.layers.Conv2D(3, 3), keras.layers.PReLU()]),
      "knows the size of its images"),

@@ -2,6 +2,8 @@
 
 import html
 import re
+import threading
+import time
 import xml.etree.ElementTree as ElementTree
 
 import keras
@@ -11,7 +13,7 @@ from ipywidgets import HTML, Button, Image, IntSlider
 
 from helpers.models import load_cnn
 from helpers.widgets import parts
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.worker import lock, wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import control, images, pixels, press, put, status
 
@@ -149,8 +151,8 @@ def test_what_is_folded_is_shown_at_the_press_of_a_button_and_stays_so_while_its
 
 
 def test_only_the_shipped_weights_in_their_own_layers_are_called_shipped():
+    assert parts.is_shipped(load_cnn()) and not parts.is_shipped(tiny_cnn())
     model = load_cnn()
-    assert parts.is_shipped(model) and not parts.is_shipped(tiny_cnn())
     model.get_layer("Conv2D_2").activation = keras.activations.linear
     assert not parts.is_shipped(model), "other activations make other pictures"
     model = load_cnn()
@@ -253,13 +255,46 @@ def test_after_an_error_the_next_wish_is_painted(bench):
     assert bench.painted == [2] and status(bench.frame.view) == "the number is <2>"
 
 
-def test_an_attempt_shows_its_sentence_or_its_error(bench):
-    bench.frame.attempt(lambda: "saved as oip.png")(None)
-    assert status(bench.frame.view) == "saved as oip.png"
-    bench.frame.attempt(raising(PermissionError(13, "Permission denied", "oip.png")))(None)
-    assert "Permission denied: 'oip.png'" in status(bench.frame.view)
-    bench.frame.attempt(lambda: 1 / 0)(None)
-    assert "ZeroDivisionError" in status(bench.frame.view)
+def test_a_file_is_saved_and_said_to_be_or_else_the_error_is_shown(bench):
+    button = Button(description="save")
+    outcomes = [lambda: "oip.png", raising(PermissionError(13, "Permission denied", "oip.png")), lambda: 1 / 0]
+
+    def save(outcome):
+        yield f"saved as {outcome()}"
+
+    bench.frame.save_with(button, lambda: outcomes.pop(0), save)
+    for sentence in ("saved as oip.png", "Permission denied: 'oip.png'", "ZeroDivisionError"):
+        button.click()
+        assert wait_until_idle() and sentence in status(bench.frame.view)
+
+
+def test_a_callback_that_fails_shows_its_error_and_those_after_it_are_called(bench):
+    control = IntSlider(0)
+    seen = []
+    bench.frame.on_change(control, lambda change: 1 / 0)
+    bench.frame.on_change(control, lambda change: seen.append(change["new"]))
+    control.value = 3
+    assert seen == [3] and "ZeroDivisionError" in status(bench.frame.view)
+
+
+def test_what_was_read_first_is_never_asked_for_last(bench):
+    """Two threads read the controls, then wait for the worker, which paints: the later reading must win."""
+    slider, asked = IntSlider(0, 0, 10_000), []
+    bench.frame.read, bench.frame.desk.ask = lambda: slider.value, asked.append
+
+    def move(value):
+        slider.value = value
+        bench.frame.ask()
+
+    for round in range(40):
+        with lock:  # as while painting
+            threads = [threading.Thread(target=move, args=[2 * round + one]) for one in (0, 1)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.005)
+        for thread in threads:
+            thread.join()
+        assert asked[-1] == slider.value
 
 
 def test_stop_gives_what_a_maker_has_so_far(bench):

@@ -14,8 +14,8 @@ from helpers.ascent import soften
 from helpers.figures import as_calculated, enhanced, zoo_sheet
 from helpers.images import standardize
 from helpers.oips import create_oips, layer_zoo
+from helpers.widgets import parts, zoo_browser
 from helpers.widgets import zoo as module
-from helpers.widgets import zoo_browser
 from helpers.widgets.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import control, everything, images, names_of_controls, pixels, press, put, status, text
@@ -378,7 +378,8 @@ def test_a_sheet_without_pictures_is_not_saved_but_says_why(browser, tmp_path, m
     monkeypatch.chdir(tmp_path)
     put(browser, "shown", module.STARRED)
     press(browser, "save PNG")
-    assert "there is no OIP on the sheet yet that could be saved" in status(browser) and not any(tmp_path.iterdir())
+    assert "there is no OIP on the sheet that could be saved; show other maps" in status(browser)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("layer, digits, labels, sentence", [
@@ -411,7 +412,7 @@ def cnn_for_digits():
 def test_a_model_for_digits_is_shown_the_first_test_digits(monkeypatch):
     random = np.random.default_rng(3)
     many = standardize(random.standard_normal((2_500, 28, 28, 1)).astype(np.float32)), np.arange(2_500) % 10
-    monkeypatch.setattr(module, "load_digits", {"test": many}.get)
+    monkeypatch.setattr(parts, "default_digits", lambda: many)
     model = cnn_for_digits()
     explorer = zoo_browser(model, "only")
     assert wait_until_idle() and "2,000 digits were asked" in text(explorer)
@@ -421,13 +422,25 @@ def test_a_model_for_digits_is_shown_the_first_test_digits(monkeypatch):
 
 
 def test_where_digits_cannot_be_read_the_reason_is_told_and_the_sheet_is_there(monkeypatch):
-    def broken(split):
+    def broken():
         raise FileNotFoundError("mnist.npz not found; correct or unset the variable MNIST_NPZ")
 
-    monkeypatch.setattr(module, "load_digits", broken)
+    monkeypatch.setattr(parts, "default_digits", broken)
     explorer = zoo_browser(cnn_for_digits(), "only")
     assert wait_until_idle() and "correct or unset the variable MNIST_NPZ" in text(explorer)
     assert status(explorer) == "all 3 maps of only made" and control(explorer, "class of digits").disabled
+
+
+def test_an_error_in_making_stays_in_sight_until_going_on_mends_it(monkeypatch, shared_cnn, digits):
+    create = module.create_oips
+    monkeypatch.setattr(module, "create_oips", lambda *arguments, **options: 1 / 0)
+    explorer = zoo_browser(shared_cnn, "second", digits, LABELS)
+    assert wait_until_idle() and "ZeroDivisionError" in status(explorer)
+    put(explorer, "sorted by", module.BY_VALUE)
+    assert "ZeroDivisionError" in status(explorer) and not control(explorer, "go on").disabled
+    monkeypatch.setattr(module, "create_oips", create)
+    press(explorer, "go on")
+    assert status(explorer).startswith("all 40 maps of second made")
 
 
 def test_labels_may_be_any_names_and_do_no_harm_to_the_page(shared_cnn, digits):

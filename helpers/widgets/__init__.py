@@ -5,7 +5,8 @@ oip_lab(model)                one map's OIP, live (notebook 04)
 zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
 dream_lab(model)              carve maps into a photograph (notebook 06)
 
-`worker` makes what was asked for last, `parts` is what they are built of; the others hold one explorer each.
+`worker` makes what was asked for last, `parts` and `drawing` are what they are built of; the others hold one explorer
+each. A model must stay as it is while an explorer of it is open; after training it on, run the cell again.
 """
 
 from helpers.widgets.activations import activation_explorer

@@ -1,6 +1,5 @@
 """The activation explorer: what every map of a layer makes of a digit, drawn or photographed ones too (notebook 03)."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -9,16 +8,18 @@ import numpy as np
 
 from helpers.activations import conv_layers, feature_extractor, input_contributions, mean_activations
 from helpers.ascent import soften
-from helpers.data import load_digits, png_bytes, save_picture
-from helpers.figures import SIGNED, in_colors, map_sheet
+from helpers.data import png_bytes, save_picture
+from helpers.figures import SIGNED, in_colors, zoo_sheet
 from helpers.images import contrast, to_display
 from helpers.oips import create_oips
 from helpers.widgets import parts
 from helpers.widgets.drawing import OwnDigit, Pad, image_of
+from helpers.widgets.worker import Desk
 
 ALL, MISREAD = "all digits", "misread ones"
 MANY = 64  # maps from which on a sheet has 16 columns instead of 8
 SHOWN, CELL, STRIP = 196, 60, 8  # edge of the large pictures; edge and number of the pictures in a strip
+AWAITED = "being made …"
 COMPARED = 2000  # digits among which those that excite a map most are sought
 BATCH = 256 * 28 * 28  # pixels that are read at once, so that what is asked for next need not wait
 MOST_BARS = 20  # classes; of more only the most probable are shown
@@ -32,7 +33,6 @@ class ActivationSettings(NamedTuple):
     number: int
     own: OwnDigit | None = None
     index: int | None = None  # the map that is opened
-    saved: bool = False
 
 
 class Answer(NamedTuple):
@@ -53,7 +53,8 @@ def activation_explorer(model, images=(), labels=()):
     `labels (n,)` take the place of the test digits, which fit 28 x 28 gray pixels only; labels may be left out.
     Raises ValueError where images, labels and model do not go together. Introduced in notebook 03.
     """
-    return _ActivationExplorer(model, *checked_digits(model, images, labels), given=len(images) > 0).frame.view
+    return _ActivationExplorer(parts.checked_model(model), *checked_digits(model, images, labels),
+                               given=len(images) > 0).frame.view  # fmt: skip
 
 
 class _ActivationExplorer:
@@ -67,8 +68,9 @@ class _ActivationExplorer:
         self._build_pictures()
         c = self.controls
         controls = [c["layer"], c["show"], c["number"], parts.row(self.previous, self.next, self.save)]
+        self.pad = None
         if images.shape[1:] == (28, 28, 1):
-            self.pad = Pad(self._show_own, self._save_own)
+            self.pad = Pad(self._show_own)
             controls.append(self.pad.view)
         self.frame = parts.Frame(controls, self.pictures, self.read, self.make, self.paint, self.below)
         self._connect()
@@ -77,7 +79,7 @@ class _ActivationExplorer:
     def _build_controls(self):
         layers, wide = conv_layers(self.model), {"style": parts.NAMES, "layout": parts.WIDE}
         shown = [(ALL, ALL), *((f"class {label}", label) for label in np.unique(self.labels).tolist())]
-        if len(self.labels) and self.output:
+        if self.output and np.issubdtype(self.labels.dtype, np.integer) and len(self.labels):
             shown.append((MISREAD, MISREAD))
         self.controls = {
             "layer": widgets.Dropdown(options=layers, value=layers[-1], description="layer", **wide),
@@ -93,7 +95,7 @@ class _ActivationExplorer:
         self.bars, self.scale, self.call = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.map_caption, self.oip_caption = widgets.HTML(), widgets.HTML()
         self.inputs_names, self.inputs_caption, self.top_caption = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.sheet = parts.Sheet(self._open)
+        self.sheet = parts.Sheet(lambda number: self.frame.guarded(self._open)(number))
         self.pictures = [
             parts.row(parts.captioned(self.digit, "what the network sees", "42%"), self.bars),
             parts.folded(self.call, "Python for this picture"),
@@ -114,13 +116,17 @@ class _ActivationExplorer:
 
     def _connect(self):
         c = self.controls
-        c["layer"].observe(self._new_layer, "value")
-        c["show"].observe(self._new_show, "value")
-        c["number"].observe(self._forget_own, "value")
-        self.frame.watch(*c.values())
-        self.previous.on_click(lambda _: self._step(-1))
-        self.next.on_click(lambda _: self._step(1))
-        self.save.on_click(lambda _: self.frame.ask(alter=lambda settings: settings._replace(saved=True)))
+        frame = self.frame
+        frame.on_change(c["layer"], self._new_layer)
+        frame.on_change(c["show"], self._new_show)
+        frame.on_change(c["number"], self._forget_own)
+        frame.watch(*c.values())
+        frame.on_click(self.previous, lambda: self._step(-1))
+        frame.on_click(self.next, lambda: self._step(1))
+        frame.save_with(self.save, lambda: self.answer, save_sheet)
+        if self.pad:
+            desk = Desk(save_own, self._saved_own, frame.fail, lambda busy: None)
+            frame.on_click(self.pad.save, lambda: desk.ask(self.answer))
 
     def _new_layer(self, change):
         self._choose(None)
@@ -156,18 +162,13 @@ class _ActivationExplorer:
         self.own = own
         self.frame.ask()
 
-    def _save_own(self, _):
-        self.frame.attempt(self._saved_own)(_)
-
-    def _saved_own(self):
-        answer = self.answer
-        if answer is None or answer.own is None:
-            raise ValueError("there is no digit of yours to save yet; draw one, or upload a photo of one")
-        path = parts.free_path("digit", ".png")
-        save_picture(path, to_display(answer.image)[0])
-        self.saved = {answer.own: path}
-        self._show_call(answer)
-        return f"saved as {path} in the folder of the notebook, 28 x 28 pixels; load_digit reads it back"
+    def _saved_own(self, saved):
+        """Say where the reader's own digit is kept, and name the file in the call if that digit is still shown."""
+        own, path = saved
+        self.saved[own] = path
+        if self.answer.own == own:
+            self._show_call(self.answer)
+        self.frame.say(f"saved as {path} in the folder of the notebook, 28 x 28 pixels; load_digit reads it back")
 
     def _numbers(self, show):
         """The numbers of the digits to show, or None where the network has not read all of them yet."""
@@ -188,14 +189,10 @@ class _ActivationExplorer:
         try:
             answer = yield from self._answer(settings)
             yield self._paint_answer, answer
-            if settings.saved:
-                path = parts.free_path(f"maps_{settings.layer}", ".png")
-                map_sheet(answer.maps, columns=columns_of(answer.maps)).savefig(path, dpi=150)
-                yield self._tell, f"saved as {path} in the folder of the notebook"
             if settings.index is not None:
                 yield from self._details(answer, settings.index)
         except KeyboardInterrupt:
-            yield self._tell, "stopped; move a control to go on"
+            yield self._paint_stopped, "stopped; move a control to go on"
 
     def paint(self, result):
         """Show a result; each says how."""
@@ -204,6 +201,11 @@ class _ActivationExplorer:
         return self.sentence
 
     def _tell(self, sentence):
+        self.sentence = sentence
+
+    def _paint_stopped(self, sentence):
+        for below in (self.top_caption, self.oip_caption):
+            below.value = below.value.replace(AWAITED, "stopped")
         self.sentence = sentence
 
     def _answer(self, settings):
@@ -216,7 +218,7 @@ class _ActivationExplorer:
             numbers = self._numbers(settings.show)
             if len(numbers) == 0:
                 raise ValueError(f"none of the {len(self.images):,} digits is misread; show {ALL!r} again")
-            number = int(numbers[np.searchsorted(numbers, number) % len(numbers)])
+            number = int(numbers[min(np.searchsorted(numbers, number), len(numbers) - 1)])
             image = self.images[number : number + 1]
         known = self.answer
         if known and (known.layer, known.number, known.own) == (settings.layer, number, settings.own):
@@ -299,7 +301,7 @@ class _ActivationExplorer:
         if self.painted.get("opened") != (answer.layer, index):
             self.painted = {"opened": (answer.layer, index)}
             self.top.value, self.oip.value = png_bytes(strip([])), png_bytes(np.zeros((1, 1, 4)))
-            self.top_caption.value = self.oip_caption.value = parts.small("being made …")
+            self.top_caption.value = self.oip_caption.value = parts.small(AWAITED)
 
     def _paint_inputs(self, what):
         contributions, first = what
@@ -318,7 +320,7 @@ class _ActivationExplorer:
         self.inputs_caption.value = parts.small(f"What it is computed from cannot be shown: {error}")
 
     def _paint_top_progress(self, done):
-        self.top_caption.value = parts.small(f"being made: {done:,} digits compared …")
+        self.top_caption.value = parts.small(f"{AWAITED} {done:,} digits compared")
 
     def _paint_top(self, what):
         (layer, index), means = what
@@ -346,14 +348,34 @@ class _ActivationExplorer:
             self.painted["oip"] = layer, index
 
 
+def save_sheet(answer):
+    """Write the sheet of maps with their numbers as a PNG file, and yield the sentence that says so."""
+    if answer is None:
+        raise ValueError("there is no sheet to save yet; wait for the first one")
+    count = answer.maps.shape[-1]
+    pictures = sheet_pictures(answer.maps, *range_of(answer.maps))
+    title = f"{answer.layer}, all maps on one scale up to {range_of(answer.maps)[1]:.3g}"
+    figure = zoo_sheet(pictures, range(count), title, columns_of(answer.maps), (lambda shown: shown,))
+    path = parts.free_path(f"maps_{answer.layer}", ".png")
+    figure.savefig(path, dpi=100)
+    yield f"saved as {path} in the folder of the notebook"
+
+
+def save_own(answer):
+    """Write the reader's own digit as a PNG file of 28 x 28 pixels, and yield it with its path."""
+    if answer is None or answer.own is None:
+        raise ValueError("there is no digit of yours to save yet; draw one, or upload a photo of one")
+    path = parts.free_path("digit", ".png")
+    save_picture(path, to_display(answer.image)[0])
+    yield answer.own, path
+
+
 def checked_digits(model, images, labels):
     """Return images and labels to explore, the test digits where none are given; refuse what does not fit."""
-    if not conv_layers(model):
-        raise ValueError(f"model {model.name!r} has no Conv2D layer of its own, so there are no maps to look at")
     given = len(images) > 0
     if not given and len(labels):
         raise ValueError(f"{len(labels)} labels came without images; give both")
-    images, labels = (np.asarray(images, np.float32), np.asarray(labels)) if given else _test_digits()
+    images, labels = (np.asarray(images, np.float32), np.asarray(labels)) if given else parts.default_digits()
     shape, seen = images.shape[1:], tuple(model.inputs[0].shape[1:])
     if len(shape) != len(seen) or any(size not in (None, length) for size, length in zip(seen, shape)):
         what, remedy = ("images", "resize them") if given else ("test digits", "give fitting ones with images=")
@@ -361,11 +383,6 @@ def checked_digits(model, images, labels):
     if len(labels) and labels.shape != images.shape[:1]:
         raise ValueError(f"labels have shape {labels.shape}; {len(images)} images need one label each, or none")
     return images, labels
-
-
-@lru_cache
-def _test_digits():
-    return load_digits("test")
 
 
 def probability_layer(model):

@@ -1,5 +1,6 @@
 """Where readers give a digit of their own: drawn with mouse, finger or keys, or photographed. Knows no network."""
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -34,7 +35,7 @@ class OwnDigit(NamedTuple):
 class Pad:
     """Where readers give a digit of their own: a canvas for pen or finger, cells for the keyboard, or a file."""
 
-    def __init__(self, show, save):
+    def __init__(self, show):
         self.show = show
         self.open = widgets.ToggleButton(False, description="draw your own", icon="pencil")
         self.keys = widgets.ToggleButton(False, description="draw with keys", tooltip="cells to ink with Tab and Space")
@@ -55,7 +56,6 @@ class Pad:
         self.keys.observe(self._new_field, "value")
         self.upload.observe(self._uploaded, "value")
         self.clear.on_click(lambda _: self._cleared())
-        self.save.on_click(save)
 
     def _toggle(self, change):
         self.panel.layout.display = None if change["new"] else "none"
@@ -78,6 +78,7 @@ class Pad:
             self.show(OwnDigit("photo", change["new"][0]["content"].tobytes()))
 
     def _cleared(self):
+        self.upload.set_trait("value", ())  # so that the same file can be given again
         for field in (self.pen, self.cells):
             if field:
                 field.clear()
@@ -139,7 +140,8 @@ class _Cells:
         ]  # fmt: skip
         for button in self.buttons:
             button.observe(self._tell, "value")
-        remark = "" if _canvas() else "<code>pip install ipycanvas</code> gives a smooth canvas to draw on."
+        remark = "<code>pip install ipycanvas</code> gives a smooth canvas to draw on."
+        remark = "" if find_spec("ipycanvas") else remark
         grid = parts.marked(widgets.Box(self.buttons), "explorer-cells")
         self.view = widgets.VBox([grid, widgets.HTML(parts.small(remark))])
 
@@ -173,7 +175,10 @@ def _canvas():
 def image_of(own):
     """Return the reader's own digit as the network sees it, `(1, 28, 28, 1)` in model space."""
     if own.kind == "photo":
-        return load_digit(own.content)
+        try:
+            return load_digit(own.content)
+        except ValueError as error:
+            raise ValueError(str(error).replace("the given bytes", "the file")) from error
     if isinstance(own.content[0], bool):
         return digit_from_ink(ink_of_cells(own.content))
     return digit_from_ink(ink_of_strokes(own.content))

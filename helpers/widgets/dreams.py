@@ -17,7 +17,6 @@ from helpers.images import contrast
 from helpers.models import any_size
 from helpers.objectives import Channels, Mixed, listed_maps, random_maps, strongest_maps
 from helpers.widgets import parts
-from helpers.widgets.worker import Desk
 
 WHOLE, QUADRANTS, TILES, CASCADE, OCTAVES = (
     "the whole photo", "whole, then quadrants", "tiles", "cascade of tiles", "octaves",
@@ -43,7 +42,7 @@ HOMES = {
     "helpers.objectives": ("Channels", "Mixed", "listed_maps", "random_maps", "strongest_maps"),
 }  # what the Python call may name, and where it comes from
 LEAK = 0.1  # what a pre-activation below zero counts, so that no map is without a gradient
-CENTER, GAINS = 0.46, np.arange(4, 21) / 10  # of `contrast` for photographs
+CENTER, GAINS = 0.46, np.arange(8, 21) / 10  # of `contrast` for photographs
 _trunks = WeakKeyDictionary()  # for octaves, built once: a new one would be compiled anew
 
 
@@ -130,8 +129,8 @@ class _DreamLab:
         slider, choice = partial(widgets.IntSlider, **wide), partial(widgets.Dropdown, **wide)
         self.upload = widgets.FileUpload(accept="image/*", description="your photo")
         self.flower = widgets.Button(description="the flower again", tooltip="the photo that comes with the lab")
-        self.limit = widgets.HTML("<div class='explorer-caption'>A file over 9 MB never arrives here: make it smaller "
-                                  "first. Of a long picture the middle square is taken.</div>")
+        self.limit = widgets.HTML(parts.small("A file over 9 MB never arrives here: make it smaller first. Of a long "
+                                              "picture the middle square is taken."))
         first = min(56, maps_of(self.model, layers[-1]) - 1)
         gains = [("as it is", 0.0), *((f"{gain:.1f}", float(gain)) for gain in GAINS)]
         self.controls = {
@@ -174,16 +173,15 @@ class _DreamLab:
         ]
 
     def _connect(self):
-        c = self.controls
-        c["layer"].observe(self._new_layer, "value")
+        c, frame = self.controls, self.frame
+        frame.on_change(c["layer"], self._new_layer)
         for name in ("scheme", "aim", "size"):
-            c[name].observe(self._show_applicable, "value")
-        self.frame.watch(self.upload, *c.values())
-        self.flower.on_click(lambda _: self.upload.set_trait("value", ()))
-        self.dice.on_click(self._roll)
-        for button, save in ((self.save, self._save_picture), (self.film, self._save_film)):
-            desk = Desk(save, self.frame.say, self.frame.fail, lambda busy: None)  # writing a file takes a second
-            button.on_click(lambda _, desk=desk: desk.ask(None))
+            frame.on_change(c[name], self._show_applicable)
+        frame.watch(self.upload, *c.values())
+        frame.on_click(self.flower, lambda: self.upload.set_trait("value", ()))
+        frame.on_click(self.dice, self._roll)
+        frame.save_with(self.save, self._finished, save_dream)
+        frame.save_with(self.film, self._finished, save_passes)
 
     def _new_layer(self, change):
         """Name maps that the new layer has; what is no list of numbers stays for the reader to mend."""
@@ -205,7 +203,7 @@ class _DreamLab:
         c["passes"].description = {OCTAVES: "octaves", QUADRANTS: "passes in each", CASCADE: "passes in each"}.get(
             scheme, "passes")
 
-    def _roll(self, _):
+    def _roll(self):
         c, rng = self.controls, np.random.default_rng()
         if c["maps"].disabled:
             c["seed"].value = int(rng.integers(1_000_000))
@@ -247,7 +245,7 @@ class _DreamLab:
         for name, file in files.items():
             self.pictures[name].value = file
         self.progress.max, self.progress.value = settings.total, made.passes
-        self.origin.value = f"<div class='explorer-caption'>before: {html.escape(settings.name or 'a flower')}</div>"
+        self.origin.value = parts.small(f"before: {html.escape(settings.name or 'a flower')}")
         if not made.done:
             return f"{settings.unit} {made.passes + 1} of {settings.total} …"
         self.made = made
@@ -263,31 +261,30 @@ class _DreamLab:
             self.loaded = asked, photo, png_bytes(photo)
         return self.loaded[1:]
 
-    def _save_picture(self, _):
-        made = self._finished()
-        path = parts.free_path(stem_of(made.settings), ".png")
-        save_picture(path, presented(made.dream, made.settings))
-        yield f"saved as {path} in the folder of the notebook"
-
-    def _save_film(self, _):
-        made = self._finished()
-        path = parts.free_path(stem_of(made.settings), ".gif")
-        frames = [presented(frame, made.settings) for frame in made.frames]
-        save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH)
-        yield f"saved as {path} in the folder of the notebook: {len(frames)} pictures"
-
     def _finished(self):
         if self.made is None:
             raise ValueError("there is no dream to save yet; wait for the first one")
         return self.made
 
 
+def save_dream(made):
+    """Write the dream as a PNG file, and yield the sentence that says so."""
+    path = parts.free_path(stem_of(made.settings), ".png")
+    save_picture(path, presented(made.dream, made.settings))
+    yield f"saved as {path} in the folder of the notebook"
+
+
+def save_passes(made):
+    """Write a film of the passes, there and back, as a GIF file, and yield the sentence that says so."""
+    path = parts.free_path(stem_of(made.settings), ".gif")
+    frames = [presented(frame, made.settings) for frame in made.frames]
+    save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH)
+    yield f"saved as {path} in the folder of the notebook: {len(frames)} pictures of {FILM} x {FILM} pixels"
+
+
 def schemes_of(model):
     """Return the schemes in which a model can dream; ValueError if there are none."""
-    if not conv_layers(model):
-        raise ValueError(f"dream_lab needs a model with Conv2D layers; {model.name!r} has none")
-    pre_activation_extractor(model, conv_layers(model)[-1])  # refuses a model without one known input
-    shape = model.inputs[0].shape[1:]
+    shape = parts.checked_model(model).inputs[0].shape[1:]
     if shape[-1] != 1:
         raise ValueError(f"dream_lab carves into gray planes, but {model.name!r} sees images of {shape[-1]} channels; "
                          f"give it a model that sees 1, such as ({SIGHT}, {SIGHT}, 1)")
@@ -327,7 +324,8 @@ def loaded_photo(name, content, size):
     try:
         return load_photo(content if name else None, size)
     except ValueError as error:
-        raise ValueError(str(error).replace("the given bytes", repr(name))) from error
+        told = str(error).replace("the given bytes", repr(name))
+        raise ValueError(f"{told}, or press 'the flower again'") from error
 
 
 def dreams_of(model, photo, settings):

@@ -21,7 +21,7 @@ CLIMBS = {"activation": 0.0, "leaky pre-activation": 0.05, "pre-activation": 1.0
 NOISE, SPECTRUM = "grids of noise", "spectrum"
 STRIP, STRIP_CELL, SHOWN = 6, 84, 224  # reports of the evolution strip; edges of its pictures and of the large ones
 LARGE, SMALL = 10**0.5, 10**-1.7  # epsilon at the first and at the last step, 3.16 and 0.02: marks of the sliders
-ANIMATION = 2.5  # seconds from the first frame to the last
+ANIMATION, LONGEST = 2.5, 0.06  # seconds from the first frame to the last, and at most from one to the next
 
 
 class OipSettings(NamedTuple):
@@ -47,11 +47,12 @@ class OipSettings(NamedTuple):
 
 
 class MadeOip(NamedTuple):
-    """A climb, done or on its way: `activations` (before, after), and a hint for one that stays silent."""
+    """A climb, done or on its way: some frames, all `values`, `activations` (before, after), a hint if it is silent."""
 
     settings: OipSettings
     ascent: Ascent
     steps: int
+    values: list
     activations: tuple = ()
     hint: str = ""
 
@@ -67,7 +68,7 @@ def oip_lab(model):
 
 class _OipLab:
     def __init__(self, model):
-        self.model, self.shape = model, parts.image_shape(model)
+        self.model, self.shape = parts.checked_model(model), parts.image_shape(model)
         self.made, self.tried = None, (None, None)
         self._build_controls()
         self._build_pictures()
@@ -132,14 +133,14 @@ class _OipLab:
 
     def _connect(self):
         c, frame = self.controls, self.frame
-        c["layer"].observe(self._new_layer, "value")
-        c["start"].observe(self._show_kind, "value")
+        frame.on_change(c["layer"], self._new_layer)
+        frame.on_change(c["start"], self._show_kind)
         frame.watch(*c.values(), *self.grids.values())
-        self.dice.on_click(lambda _: c["seed"].set_trait("value", int(np.random.default_rng().integers(1_000_000))))
-        self.animate.on_click(lambda _: frame.ask(alter=lambda settings: settings._replace(animated=True)))
-        self.save.on_click(frame.attempt(self._save))
-        self.ours.on_click(lambda _: self._set(LARGE, SMALL, 45, "leaky pre-activation"))
-        self.articles.on_click(lambda _: self._set(0.01, 0.01, 600, "activation"))
+        frame.roll(c["seed"], self.dice, 1_000_000)
+        frame.on_click(self.animate, lambda: frame.ask(alter=lambda settings: settings._replace(animated=True)))
+        frame.save_with(self.save, lambda: self.made, save_oip)
+        frame.on_click(self.ours, lambda: self._set(LARGE, SMALL, 45, "leaky pre-activation"))
+        frame.on_click(self.articles, lambda: self._set(0.01, 0.01, 600, "activation"))
 
     def _new_layer(self, change):
         self.controls["index"].max = self._last_map(change["new"])
@@ -152,7 +153,7 @@ class _OipLab:
     def _set(self, epsilon, last_epsilon, epochs, climbs):
         c = self.controls
         c["epsilon"].value, c["last_epsilon"].value = epsilon, last_epsilon
-        c["epochs"].value, c["climbs"].value = epochs, climbs
+        c["epochs"].value, c["climbs"].value, c["precursor"].value = epochs, climbs, False
 
     def _last_map(self, layer):
         return feature_extractor(self.model, layer).output_shape[-1] - 1
@@ -176,19 +177,23 @@ class _OipLab:
             return
         features, objective = feature_extractor(self.model, settings.layer), objective_of(self.model, settings)
         start = self._precursor(features, settings) if settings.precursor else start_images(self.shape, settings, 1)
-        precondition, reports = soften if settings.softened else identity, []
+        precondition = soften if settings.softened else identity
+        kept, values, wanted = [], [], set(report_steps(settings.epochs, STRIP))
         try:
-            for report in climb(objective, start, settings.step_sizes, precondition=precondition, reports=range):
-                reports.append(report)
+            for step, images, value in climb(objective, start, settings.step_sizes, precondition=precondition,
+                                             reports=range):  # fmt: skip
+                if kept and kept[-1][0] not in wanted:
+                    kept.pop()  # what the strip does not show is not kept: images may be large and steps many
+                kept.append((step, images, value)), values.append(value[0])
                 if settings.animated:
-                    yield MadeOip(settings, _record(reports), len(reports) - 1)
-                    time.sleep(ANIMATION / settings.epochs)
-            record, steps = _record(reports), settings.epochs
+                    yield MadeOip(settings, _record(kept), len(values) - 1, values)
+                    time.sleep(min(ANIMATION / settings.epochs, LONGEST))
+            record, steps = _record(kept), settings.epochs
         except KeyboardInterrupt:
-            record, steps = _record(reports)._replace(stopped=True), int(reports[-1][0])
+            record, steps = _record(kept)._replace(stopped=True), int(kept[-1][0])
         before, after = mean_activations(features, record.frames[[0, -1], 0])[:, settings.index]
-        hint = "" if after else self._hint(features, settings)
-        yield MadeOip(settings._replace(animated=False), record, steps, (before, after), hint)
+        hint = "" if after else self._hint(features, settings, before)
+        yield MadeOip(settings._replace(animated=False), record, steps, values, (before, after), hint)
 
     def paint(self, made):
         """Show a climb; the frames of one that is watched leave the start, the strip and the call as they are."""
@@ -196,15 +201,14 @@ class _OipLab:
         times = max(1, SHOWN // max(record.images.shape[1:3]))
         self.strong.value = png_bytes(parts.enlarged(contrast(record.images, gain=settings.gain)[0], times))
         self.plain.value = png_bytes(parts.enlarged(as_calculated(record.images)[0], times))
-        self.curve.value = parts.curve(record.values[:, 0], f"climbed: {settings.climbs}", made.steps)
+        self.curve.value = parts.curve(made.values, f"climbed: {settings.climbs}", made.steps)
         if not made.activations:
             return f"step {made.steps} of {settings.epochs}"
         self.made = made
         self.start.value = png_bytes(parts.enlarged(as_calculated(record.frames[0])[0], max(1, times // 2)))
-        shown = report_steps(len(record.steps), STRIP)
-        frames = parts.thumbnails(as_calculated(record.frames[shown, 0]), STRIP_CELL)
-        self.strip.value = png_bytes(parts.mosaic(frames, len(shown)))
-        self.labels.value = parts.strip_labels([f"step {step}" for step in [*shown[:-1], made.steps]])
+        frames = parts.thumbnails(as_calculated(record.frames[:, 0]), STRIP_CELL)
+        self.strip.value = png_bytes(parts.mosaic(frames, len(frames)))
+        self.labels.value = parts.strip_labels([f"step {step}" for step in [*record.steps[:-1], made.steps]])
         self.call.value = parts.python_call(self.model, *call_of(self.shape, made))
         return sentence_of(made)
 
@@ -213,10 +217,13 @@ class _OipLab:
         best = answers[:, settings.index].argmax()
         return candidates[best : best + 1]
 
-    def _hint(self, features, settings):
-        """What to try where a climb stays silent."""
-        best = self._candidates(features, settings)[1][:, settings.index].max()
-        if best > 0:
+    def _hint(self, features, settings, before):
+        """What to try where a climb ends silent, having begun with the mean activation `before`."""
+        if before > 0:
+            return f"the start excites map {settings.index}, but the climb lost it; try smaller steps"
+        if settings.climbs != "activation":
+            return f"nothing was found that excites map {settings.index}; try other steps or another seed"
+        if not settings.precursor and self._candidates(features, settings)[1][:, settings.index].max() > 0:
             return f"this start does not excite map {settings.index}; a precursor does"
         return f"none of {CANDIDATES} starts excites map {settings.index}; climb the leaky pre-activation"
 
@@ -228,14 +235,15 @@ class _OipLab:
             self.tried = asked, (candidates, mean_activations(features, candidates))
         return self.tried[1]
 
-    def _save(self):
-        if self.made is None:
-            raise ValueError("there is no picture to save yet; wait for the first one")
-        settings = self.made.settings
-        path = parts.free_path(f"oip_{settings.layer}_map_{settings.index}", ".png")
-        shown = contrast(self.made.ascent.images, gain=settings.gain)[0]
-        save_picture(path, parts.enlarged(shown, max(1, 560 // max(shown.shape))))
-        return f"saved as {path} in the folder of the notebook"
+
+def save_oip(made):
+    """Write the picture as a PNG file, and yield the sentence that says so."""
+    if made is None:
+        raise ValueError("there is no picture to save yet; wait for the first one")
+    path = parts.free_path(f"oip_{made.settings.layer}_map_{made.settings.index}", ".png")
+    shown = contrast(made.ascent.images, gain=made.settings.gain)[0]
+    save_picture(path, parts.enlarged(shown, max(1, 560 // max(shown.shape))))
+    yield f"saved as {path} in the folder of the notebook"
 
 
 def objective_of(model, settings):
@@ -258,7 +266,7 @@ def sentence_of(made):
     settings, (before, after) = made.settings, made.activations
     if made.hint:
         return f"silent: {made.hint}"
-    end = f"{made.steps} steps, {made.ascent.status()[0].replace('climbing', 'still climbing')}"
+    end = f"{made.steps} steps" + (", converged" if made.ascent.status()[0] == "converged" else "")
     if made.ascent.stopped:
         end = f"stopped after {made.steps} of {settings.epochs} steps"
     return f"map {settings.index} of {settings.layer}: mean activation {before:.3g} → {after:.3g}; {end}"

@@ -1,8 +1,8 @@
 """What the explorers are built of: frame, sheet of pictures to click, bars, curve. Knows no layer and no objective.
 
 Pictures go to the page as PNG in `ipywidgets.Image`, with a caption beside each; bars and curves are HTML, in the
-colors of the theme and with text that a screen reader finds. The page may call back while the worker paints, so
-the worker writes only to widgets that readers cannot change.
+colors of the theme and with text that a screen reader finds. The page may call back in any thread while the worker
+paints: both hold the worker's lock, so neither sees the other's work half done.
 """
 
 import html
@@ -10,17 +10,20 @@ import itertools
 import traceback
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from ipywidgets import HTML, Box, Button, GridBox, Image, Layout, ToggleButton, VBox
 
-from helpers.data import png_bytes
+from helpers.activations import conv_layers, feature_extractor
+from helpers.data import load_digits, png_bytes
 from helpers.images import resize
 from helpers.models import load_cnn
-from helpers.widgets.worker import Desk
+from helpers.widgets.worker import Desk, lock
 
 NAMES = {"description_width": "9.5em"}  # room for a control's name
 WIDE = Layout(width="auto")
+_known = WeakKeyDictionary()  # model: whether it is the shipped one
 LABEL = 0.023  # share of a sheet's width that is left for the number above each picture; STYLE's letters fit in
 STYLE = """<style>
 .explorer {width: 100%; overflow: hidden; padding: 2px}
@@ -85,29 +88,52 @@ class Frame:
 
     def ask(self, change=None, alter=lambda settings: settings):
         """Have a picture made of what the controls say now, altered; usable as a callback of any of them."""
-        try:
-            settings = alter(self.read())
-        except Exception as error:  # JupyterLab hides what a callback raises
-            self.desk.forget()
-            self.fail(error)
-        else:
-            self.desk.ask(settings)
+        with lock:  # else a wish that was read earlier could be asked for later
+            try:
+                settings = alter(self.read())
+            except Exception as error:  # JupyterLab hides what a callback raises
+                self.desk.forget()
+                self.fail(error)
+            else:
+                self.desk.ask(settings)
 
     def watch(self, *controls):
         """Ask anew whenever one of the controls gets another value."""
         for control in controls:
             control.observe(self.ask, "value")
 
-    def attempt(self, action):
-        """Return a callback for buttons that does `action` and shows the sentence it returns, or its error."""
+    def guarded(self, callback):
+        """Return the callback, undisturbed by the worker, its error shown: JupyterLab hides what a callback raises."""
 
-        def callback(_):
-            try:
-                self.say(action())
-            except Exception as error:  # shown in the explorer: JupyterLab hides what a callback raises
-                self.fail(error)
+        def undisturbed(*arguments):
+            with lock:
+                try:
+                    callback(*arguments)
+                except Exception as error:
+                    self.fail(error)
 
-        return callback
+        return undisturbed
+
+    def on_click(self, button, action):
+        """Do `action`, a function without arguments, whenever the button is pressed."""
+        button.on_click(self.guarded(lambda _: action()))
+
+    def on_change(self, control, callback):
+        """Call `callback` with each change of the control's value."""
+        control.observe(self.guarded(callback), "value")
+
+    def roll(self, control, dice, highest):
+        """Give the control a random whole number below `highest` whenever the button `dice` is pressed."""
+        self.on_click(dice, lambda: control.set_trait("value", int(np.random.default_rng().integers(highest))))
+
+    def save_with(self, button, asked, save):
+        """Have a file written by the worker whenever the button is pressed, and say so.
+
+        `save` is a generator function from what `asked()` gives to the sentence; nothing that is asked for elsewhere
+        takes its place.
+        """
+        desk = Desk(save, self.say, self.fail, lambda busy: None)
+        self.on_click(button, lambda: desk.ask(asked()))
 
     def say(self, sentence):
         """Show a sentence as the status."""
@@ -150,7 +176,7 @@ class Sheet:
 
     def mark(self, chosen, starred=()):
         """Outline the picture with the number `chosen`, and put a star beside the numbers `starred`."""
-        for number, button in self.buttons.items():
+        for number, button in list(self.buttons.items()):
             (button.add_class if number == chosen else button.remove_class)("explorer-chosen")
             button.description = f"{number}{'★' if number in starred else ''}"
 
@@ -249,9 +275,26 @@ def curve(values, name, steps):
             "</g></svg></div>")
 
 
+def checked_model(model):
+    """Return the model if it can be explored; ValueError for one without maps or without one known input."""
+    if not conv_layers(model):
+        raise ValueError(f"model {model.name!r} has no Conv2D layer of its own, so there are no maps to look at")
+    feature_extractor(model, conv_layers(model)[-1])  # refuses what has no graph, or not one input
+    return model
+
+
+@lru_cache
+def default_digits():
+    """Return the images and labels of the test digits, the same arrays each time."""
+    return load_digits("test")
+
+
 def image_shape(model):
     """Return (height, width, channels) of the images that the model sees, 28 where it leaves a size open."""
     height, width, channels = model.inputs[0].shape[1:]
+    if channels not in (1, 3):
+        raise ValueError(f"model {model.name!r} sees images of {channels} channels; only 1 (gray) or 3 (color) can be "
+                         "shown")
     return height or 28, width or 28, channels
 
 
@@ -263,7 +306,9 @@ def python_call(model, imports, lines):
         lines = ["# model is the one this explorer was opened with", *lines]
     numpy = ["import numpy as np"] if any("np." in line for line in lines) else []
     code = html.escape("\n".join([*numpy, *sorted(imports), "", *lines]), quote=False)
-    copy = "navigator.clipboard.writeText(this.parentNode.querySelector('pre').textContent); this.textContent='copied'"
+    text = "this.parentNode.querySelector('pre').textContent"
+    copy = (f"(navigator.clipboard ? navigator.clipboard.writeText({text}) : Promise.reject())"
+            ".then(() => this.textContent = 'copied', () => this.textContent = 'select it and press Ctrl+C')")
     return (f"<div class='explorer-call'><button class='jupyter-button widget-button' onclick=\"{copy}\">copy</button>"
             f"<pre>{code}</pre></div>")
 
@@ -281,15 +326,15 @@ def folded(shown, name):
 
 
 def is_shipped(model):
-    """Return whether the model has the shipped weights, in the very layers they were shipped in."""
-    layers, weights = _layers_and_weights(model)
-    shipped_layers, shipped = _shipped()
-    return layers == shipped_layers and all(map(np.array_equal, weights, shipped))
-
-
-@lru_cache
-def _shipped():
-    return _layers_and_weights(load_cnn())
+    """Return whether the model has the shipped weights, in the very layers they were shipped in; looked at once."""
+    if model not in _known:
+        try:
+            layers, weights = _layers_and_weights(model)
+            shipped_layers, shipped = _layers_and_weights(load_cnn())
+            _known[model] = layers == shipped_layers and all(map(np.array_equal, weights, shipped))
+        except (OSError, ValueError, TypeError, NotImplementedError):  # no shipped file, or a layer that has no config
+            _known[model] = False
+    return _known[model]
 
 
 def _layers_and_weights(model):

@@ -11,7 +11,8 @@ import traceback
 
 from helpers.ascent import stoppable
 
-_changed = threading.Condition(threading.RLock())  # a painted widget may call back and ask, hence reentrant
+lock = threading.RLock()  # held while asking and while painting; a painted widget may call back, hence reentrant
+_changed = threading.Condition(lock)
 _row = {}  # desks whose job waits for its turn, the next one first
 _at_work = []  # the job of this moment, or nothing
 _threads = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations
 from helpers.ascent import identity, soften
-from helpers.data import load_digits, png_bytes
+from helpers.data import png_bytes
 from helpers.figures import as_calculated, enhanced, zoo_sheet
 from helpers.images import to_display
 from helpers.oips import create_oips
@@ -88,34 +88,38 @@ def zoo_browser(model, layer, digits=(), labels=()):
 
 class _ZooBrowser:
     def __init__(self, model, layer, digits, labels):
-        self.features = feature_with_maps(model, layer)
+        self.features = feature_with_maps(parts.checked_model(model), layer)
         self.model, self.layer, self.total = model, layer, self.features.output_shape[-1]
-        self.given = checked_digits(model, digits, labels)
-        self.digits, self.answers, self.trouble = None, [], "" if self.given else why_no_digits(model)
+        self.given, self.trouble = checked_digits(model, digits, labels), ""
+        if self.given is None:
+            self.given, self.trouble = test_digits_for(model)
+        self.digits, self.answers = None, []
         self.zoos, self.numbers, self.on_sheet = {}, np.arange(self.total), None
         self.columns = max(5, min(10, self.total)) if self.total <= MANY else 20
         self._build_controls()
         self._build_pictures()
+        c = self.controls
         controls = [
+            c["order"], c["kept"], c["label"], self.note,
             self.told, parts.row(parts.captioned(self.strong, "contrast enhanced", "46%"),
                                  parts.captioned(self.plain, "as calculated", "46%")),
             parts.row(self.previous, self.next, self.star), self.bars, parts.captioned(self.strip, self.labels, "100%"),
-            *self.controls.values(), self.note, parts.row(self.dice, self.save, self.go_on),
+            c["rendering"], parts.row(c["seed"], self.dice), c["softened"], parts.row(self.save, self.go_on),
         ]  # fmt: skip
         self.frame = parts.Frame(controls, self.pictures, self.read, self.make, self.paint)
-        self.looks = Desk(self.look_at, lambda _: self.frame.say(self.show()), self.frame.fail, lambda busy: None)
-        self.saves = Desk(self.save_sheet, self.frame.say, self.frame.fail, lambda busy: None)
+        self.frame.desk.fail = self.fail
+        self.looks = Desk(self.look_at, self.show_look, self.frame.fail, lambda busy: None)
         self._connect()
-        self.chosen, self.favorites, self.zoo = 0, frozenset(), self._zoo(self.read(), [])
-        self.frame.ask()
+        self.chosen, self.favorites, self.zoo, self.failed = 0, frozenset(), self._zoo(self.read(), []), False
         self._look()
+        self.frame.ask()
 
     def _build_controls(self):
         wide = {"style": parts.NAMES, "layout": parts.WIDE}
         orders, filters = [BY_INDEX, BY_VALUE, BY_CLASS], [ALL, OF_CLASS, STARRED, DEAD]
         if self.trouble:
             orders, filters = [BY_INDEX, BY_VALUE], [ALL, STARRED]
-        classes = range(10) if self.given is None else np.unique(self.given[1]).tolist()
+        classes = [] if self.trouble else np.unique(self.given[1]).tolist()
         self.controls = {
             "seed": widgets.BoundedIntText(0, 0, 999_999, description="random seed", **wide),
             "softened": widgets.Checkbox(False, description="softened: strokes instead of speckle", indent=False),
@@ -139,7 +143,7 @@ class _ZooBrowser:
             widgets.HTML() for _ in range(7))
         self.progress = widgets.IntProgress(0, 0, self.total, description="maps made",
                                             style={"description_width": "initial"}, layout=parts.WIDE)
-        self.sheet = parts.Sheet(self._choose)
+        self.sheet = parts.Sheet(lambda number: self.frame.guarded(self._choose)(number))
         calls = parts.row(parts.folded(self.sheet_call, "Python for this sheet"),
                           parts.folded(self.map_call, "Python for this map"))
         self.pictures = [self.progress, self.sheet.view, self.listed, calls]
@@ -147,15 +151,15 @@ class _ZooBrowser:
     def _connect(self):
         c = self.controls
         self.frame.watch(c["seed"], c["softened"])
-        self.frame.stop.on_click(lambda _: self.looks.stop())
+        frame = self.frame
         for name in ("rendering", "order", "kept", "label"):
-            c[name].observe(self._look, "value")
-        self.star.observe(self._mark, "value")
-        self.dice.on_click(lambda _: c["seed"].set_trait("value", int(np.random.default_rng().integers(1_000_000))))
-        self.go_on.on_click(lambda _: self.frame.ask())
-        self.save.on_click(lambda _: self.saves.ask((self.zoo, self.look, self.numbers)))
-        self.previous.on_click(lambda _: self._step(-1))
-        self.next.on_click(lambda _: self._step(1))
+            frame.on_change(c[name], self._look)
+        frame.on_change(self.star, self._mark)
+        frame.roll(c["seed"], self.dice, 1_000_000)
+        frame.on_click(self.go_on, frame.ask)
+        frame.save_with(self.save, lambda: (self.zoo, self.look, self.numbers), self.save_sheet)
+        frame.on_click(self.previous, lambda: self._step(-1))
+        frame.on_click(self.next, lambda: self._step(1))
 
     def _look(self, change=None):
         """Have the sheet shown as the controls say now; what is made stays, and what is being made goes on."""
@@ -222,28 +226,34 @@ class _ZooBrowser:
         yield look
 
     def _ask_digits(self, look):
-        try:
-            images, labels = self.given or (part[:TEST_DIGITS] for part in load_digits("test"))
-        except (OSError, ValueError) as error:
-            self.trouble = str(error)
-            return
+        images, labels = self.given
         while (asked := sum(map(len, self.answers))) < len(images):
             self.answers.append(mean_activations(self.features, images[asked : asked + DIGITS_AT_ONCE]))
             yield look
         self.digits = with_classes(images, labels, np.concatenate(self.answers))
 
     def paint(self, zoo):
-        self.zoo = zoo
+        self.zoo, self.failed = zoo, False
         self.progress.value = zoo.made
         self.go_on.disabled = not zoo.stopped
         return self.show()
+
+    def fail(self, error):
+        """Show why no more maps are made; looking around does not take that sentence away."""
+        self.failed, self.go_on.disabled = True, False
+        self.frame.fail(error)
+
+    def show_look(self, look):
+        sentence = self.show()
+        if not self.failed:
+            self.frame.say(sentence)
 
     def show(self):
         """Show what is made as the newest look wants it, and return the status in words."""
         zoo, look = self.zoo, self.look
         self.numbers = shown_maps(zoo, look, self.digits)
-        self.note.value = f"<div class='explorer-caption'>{html.escape(self._note())}</div>"
-        self.controls["label"].disabled = self.digits is None
+        self.note.value = parts.small(html.escape(self._note()))
+        self.controls["label"].disabled = self.digits is None or (look.order, look.kept) == (BY_INDEX, ALL)
         self._show_sheet(zoo, look)
         self._show_map(zoo, look.chosen)
         self._show_calls(zoo, look)
@@ -257,7 +267,7 @@ class _ZooBrowser:
             self.sheet.show(filled_up(pictures, self.columns), self.numbers, self.columns)
             self.on_sheet = wanted
         self.sheet.mark(look.chosen, look.favorites)
-        self.listed.value = f"<div class='explorer-caption'>favorites: <code>{sorted(look.favorites)}</code></div>"
+        self.listed.value = parts.small(f"favorites: <code>{sorted(look.favorites)}</code>")
 
     def _show_map(self, zoo, index):
         times = max(1, SHOWN // max(zoo.images.shape[1:3]))
@@ -292,7 +302,8 @@ class _ZooBrowser:
         zoo, look, numbers = asked
         there = numbers[numbers < zoo.made]
         if not len(there):
-            raise ValueError("there is no OIP on the sheet yet that could be saved; wait for the first ones")
+            remedy = "show other maps" if zoo.made == zoo.total else "wait for the first ones"
+            raise ValueError(f"there is no OIP on the sheet that could be saved; {remedy}")
         labels = [f"{number}{'★' if number in look.favorites else ''}" for number in there]
         figure = zoo_sheet(zoo.images[there], labels, title_of(self.layer, zoo.settings), self.columns,
                            (RENDERINGS[look.rendering],))
@@ -320,16 +331,22 @@ def checked_digits(model, digits, labels):
     if digits.ndim != 4 or any(size not in (None, given) for size, given in zip(wanted, digits.shape)):
         sizes = ", ".join("any" if size is None else str(size) for size in wanted[1:])
         raise ValueError(f"digits have shape {digits.shape}; this model sees images of shape (n, {sizes})")
-    return digits, np.asarray(labels)
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"labels have shape {labels.shape}; give one number or name for each digit, not one-hot")
+    return digits, labels
 
 
-def why_no_digits(model):
-    """Return the sentence that says why the test digits cannot be shown to the model; empty if they can."""
+def test_digits_for(model):
+    """Return (digits, labels) and no trouble, or none and the sentence that says why the model has none."""
     shape = parts.image_shape(model)
     if shape == (28, 28, 1):
-        return ""
-    return (f"this model sees images of {' x '.join(map(str, shape))}, test digits have 28 x 28 x 1; give the browser "
-            "digits and labels that fit")
+        try:
+            return [part[:TEST_DIGITS] for part in parts.default_digits()], ""
+        except (OSError, ValueError) as error:
+            return None, str(error)
+    seen = " x ".join(map(str, shape))
+    return None, f"this model sees images of {seen}, test digits have 28 x 28 x 1; give digits and labels that fit"
 
 
 def with_classes(images, labels, answers):
@@ -395,12 +412,12 @@ def strip_caption(digits, strongest, index):
     if digits is None:
         return ""
     if not len(strongest):
-        return f"<div class='explorer-caption'>none of {len(digits.images):,} digits excites this map</div>"
+        return parts.small(f"none of {len(digits.images):,} digits excites this map")
     names = [html.escape(str(name)) for name in digits.labels[strongest]]
     labels = [f"{name}<br>{answer:.2g}" for name, answer in zip(names, digits.answers[strongest, index])]
     labels += [""] * (STRONGEST - len(labels))
     told = "the digits that excite it most: class, mean activation"
-    return f"{parts.strip_labels(labels)}<div class='explorer-caption'>{told}</div>"
+    return parts.strip_labels(labels) + parts.small(told)
 
 
 def class_bars(digits, index):
@@ -409,7 +426,7 @@ def class_bars(digits, index):
     names = [html.escape(str(name)) for name in digits.classes]
     shares = np.clip(means, 0, None) / max(means.max(), 1e-9)
     bars = parts.bars(names, shares, [f"{mean:.2g}" for mean in means])
-    return f"<div class='explorer-caption'>mean activation by each class of digits</div>{bars}"
+    return parts.small("mean activation by each class of digits") + bars
 
 
 def told_of(zoo, index, digits):
