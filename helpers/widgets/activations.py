@@ -283,7 +283,8 @@ class _ActivationExplorer:
             self.digit.value = png_bytes(large(to_display(answer.image)))
             self.bars.value = bars_of(answer.probabilities[0])
             self._show_call(answer)
-        self.sentence = sentence_of(answer, self.labels, len(self.images))
+        opened = "" if self.index is None else f"; map {self.index} is opened below the sheet"
+        self.sentence = sentence_of(answer, self.labels, len(self.images)) + opened
 
     def _show_call(self, answer):
         path = self.saved.get(answer.own) if answer.own else None
