@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ipywidgets import HTML, Button, Image, IntSlider
 
+from helpers import models
 from helpers.models import load_cnn
 from helpers.widgets import parts
 from helpers.widgets.worker import lock, wait_until_idle
@@ -155,10 +156,31 @@ def test_only_the_shipped_weights_in_their_own_layers_are_called_shipped():
     model = load_cnn()
     model.get_layer("Conv2D_2").activation = keras.activations.linear
     assert not parts.is_shipped(model), "other activations make other pictures"
+    both = load_cnn()
+    assert not parts.is_shipped(keras.Model(both.inputs, [both.outputs[0], both.get_layer("Dense_1").output]))
     model = load_cnn()
     kernel, bias = model.get_layer("Conv2D_1").get_weights()
     model.get_layer("Conv2D_1").set_weights([kernel, bias + 1e-3])
     assert not parts.is_shipped(model)
+
+
+class NoConfig(keras.layers.Layer):
+    """A layer of the reader's own that cannot be written down."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, images):
+        return self.function(images)
+
+
+def test_a_model_of_the_readers_own_needs_neither_the_shipped_file_nor_a_config(monkeypatch, tmp_path):
+    layer = NoConfig(lambda images: 2 * images)
+    own = keras.Sequential([keras.Input((12, 12, 1)), layer, keras.layers.Conv2D(2, 3, activation="relu")])
+    assert not parts.is_shipped(own)
+    monkeypatch.setattr(models, "SHIPPED", tmp_path / "gone.keras")
+    assert not parts.is_shipped(tiny_cnn(seed=9))
 
 
 def test_a_free_path_is_the_first_one_that_does_not_exist(tmp_path, monkeypatch):
