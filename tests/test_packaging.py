@@ -1,0 +1,56 @@
+"""Every way into the series installs the same tested versions, and copies files that exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def _text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _pins():
+    lines = (line for line in _text("constraints.txt").splitlines() if line and not line.startswith("#"))
+    return {_normal(name): Version(version) for name, version in (line.split("==") for line in lines)}
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirements():
+    groups = [PROJECT["dependencies"], *PROJECT.get("optional-dependencies", {}).values()]
+    return sorted({text for group in groups for text in group})
+
+
+@pytest.mark.parametrize("requirement", _requirements())
+def test_a_requirement_has_a_lower_bound_only_and_its_tested_version_fulfils_it(requirement):
+    wanted = Requirement(requirement)
+    assert [part.operator for part in wanted.specifier] == [">="]
+    assert wanted.specifier.contains(_pins()[_normal(wanted.name)])
+
+
+def test_conda_and_the_container_install_by_the_same_pins_as_make():
+    for name in ("environment.yml", "Dockerfile", "Makefile"):
+        assert re.search(r"--constraint constraints\.txt", _text(name)), name
+    python = re.search(r"python=(\S+)", _text("environment.yml"))[1]
+    assert f"FROM python:{python}-slim" in _text("Dockerfile")
+
+
+def test_the_container_copies_only_what_is_there():
+    copied = [name for line in re.findall(r"^COPY --chown=\w+ (.+) \S+$", _text("Dockerfile"), re.MULTILINE)
+              for name in line.split()]
+    assert {"helpers", "notebooks", "data", "pyproject.toml"} <= set(copied)
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_licence_is_named_where_tools_and_people_look_for_it():
+    assert PROJECT["license"] == "MIT" and _text("LICENSE").startswith("MIT License")
+    assert "](LICENSE)" in _text("README.md") and "## What is not ours" in _text("data/README.md")
