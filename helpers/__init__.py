@@ -3,6 +3,7 @@
 One sentence holds it together: an objective gives one number per image, one engine climbs it, and
 everything else makes a start image or shows a result.
 
+checks        refuses an unsuitable argument in one sentence: name, value, remedy
 images        arithmetic on image arrays: standardize, resize, gray, contrast
 data          digits and photographs as arrays
 models        build, train, save and load the CNN; its weights and receptive fields
