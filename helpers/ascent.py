@@ -11,19 +11,19 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from helpers import checks
 from helpers.images import standardize
 
 FEW_IMAGES, FEW_PIXELS = 8, 50_000  # up to so many a step is so short that
 STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait
-NO_STEP = np.zeros(1, np.float32)
 _asked_to_stop = ContextVar("asked_to_stop", default=lambda: False)
 
 
 class Ascent(NamedTuple):
     """The record of a climb: what `climb` reported, collected.
 
-    `steps (k,)` the reporting steps, `frames (k, n, height, width, channels)` the images there,
-    `values (k, n)` what the objective says of exactly these frames, `stopped` whether the climb was
+    `steps (k,)` how many steps were made at each report, `frames (k, n, height, width, channels)` the images
+    there, `values (k, n)` what the objective says of exactly these frames, `stopped` whether the climb was
     interrupted before its last step.
     """
 
@@ -81,18 +81,48 @@ def soften(gradients, cutoff=0.12):
     return tf.ensure_shape(tf.transpose(softened, (0, 2, 3, 1)), gradients.shape)
 
 
-def report_steps(steps, reports=6):
-    """Return the steps to report of a climb of `steps` steps, ever further apart, first and last included.
+def straight(images, directions, step_size):
+    """Return the images moved straight ahead: the articles' way. It leaves the sphere; `project` brings them back."""
+    return images + step_size * directions
 
-    `report_steps(600, 6)` is 0, 9, 18, 36, 72, 144, 288, 599: most happens early. Fewer come back when there
-    are not enough steps to tell apart. Source: article VIII (where a short run lost its reports, catalogue B4).
+
+def great_circle(images, directions, step_size):
+    """Return standardized images turned by an angle of exactly `step_size` (in radians), along a great circle.
+
+    All images of mean 0 and deviation 1 lie on a sphere. Out of each direction its mean is taken and the part
+    along the image itself, which would change brightness and contrast only; what is left points along the
+    sphere. Where nothing is left the image stays. Pass it to a climb as `move`. Introduced in notebook 04.
+    """
+    directions -= tf.reduce_mean(directions, axis=(1, 2, 3), keepdims=True)
+    directions -= images * tf.reduce_mean(directions * images, axis=(1, 2, 3), keepdims=True)
+    length = _root_mean_square(directions)
+    angle = tf.where(length > 0, step_size, 0.0)
+    return tf.cos(angle) * images + tf.sin(angle) * tf.math.divide_no_nan(directions, length)
+
+
+def clip(images):
+    """Return the images with their values cut to 0..1: the `project` of a climb in pixel space."""
+    return tf.clip_by_value(images, 0.0, 1.0)
+
+
+def report_steps(steps, reports=6):
+    """Return which of `steps` numbers from 0 to report, ever further apart, first and last included.
+
+    `report_steps(600, 6)` is 0, 9, 18, 36, 72, 144, 288, 599, the steps the articles report: most happens early. Fewer
+    come back when there are not enough to tell apart. Source: article VIII (where a short run lost its reports,
+    catalogue B4).
     """
     first = max(1, steps // 2**reports)
     middle = first * 2 ** np.arange(reports)
     return np.unique(np.r_[0, middle[middle < steps], max(0, steps - 1)])
 
 
-def step_uphill(objective, images, step_size, project=standardize, precondition=identity):
+def only_the_result(states):
+    """Return no state: the `reports` of a climb whose last frame alone is wanted, which is always reported."""
+    return []
+
+
+def step_uphill(objective, images, step_size, project=standardize, precondition=identity, move=straight):
     """Return (values, images): what the objective says of the images, and the images one step further up.
 
     The gradient is divided by its root mean square, image by image; a gradient of zero stays zero. This is
@@ -100,61 +130,69 @@ def step_uphill(objective, images, step_size, project=standardize, precondition=
     """
     with tf.GradientTape() as tape:
         tape.watch(images)
-        values = objective(images)  # (n,)
-    gradients = precondition(tape.gradient(values, images))
-    rms = tf.sqrt(tf.reduce_mean(tf.square(gradients), axis=(1, 2, 3), keepdims=True))
-    return values, project(images + step_size * tf.math.divide_no_nan(gradients, rms))
+        values = tf.cast(objective(images), tf.float32)  # (n,)
+    gradients = tape.gradient(values, images)
+    if gradients is None:
+        raise ValueError("the objective does not depend on the images, so there is nothing to climb")
+    gradients = precondition(gradients)
+    directions = tf.math.divide_no_nan(gradients, _root_mean_square(gradients))
+    return values, project(move(images, directions, step_size))
 
 
-def climb(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
+def climb(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps,
+          move=straight):
     """Yield (step, images, values) at the reporting steps of a gradient ascent, as numpy arrays.
 
-    The first report, step 0, is the start; a report at step j shows what step j starts from; the last one
-    shows what the last step leaves. `values (n,)` always belong to the images they come with.
+    A climb of 600 steps passes through 601 states, numbered by the steps made: state 0 is the start, state 600 what
+    the last step leaves, and it is always reported. `values (n,)` belong to the images they come with.
 
     objective     gives one value per image, see `objectives`
     images        the start `(n, height, width, channels)`; it is projected first
     step_sizes    one per step: `np.full(600, 0.01)` is the articles' epsilon and epochs, `np.geomspace(10, 0.1,
                   30)` cools down. A gradient is brought to root mean square 1 before it is scaled; so is a
                   standardized image, hence a step turns the image by at most arctan(step size)
-    project       brings images back to those that are allowed
+    project       brings images back to those that are allowed: `standardize`, `clip` in pixel space, or your own
     precondition  changes the gradients before they are normalized, see `soften`
-    reports       from the number of steps to the reporting steps; `range` reports every step
+    reports       from the number of states to those that are reported; `range` reports every one
+    move          how a step is made: `straight`, or along a `great_circle`, where the step size is the angle
 
     Images never influence one another. Nothing is printed: to watch, to save or to stop early, iterate and
     `break`. An interrupt (Stop, Ctrl-C) still reports the images as they are, then goes on its way. Raises
-    ValueError for images that are no batch, hold NaN, or for step sizes that are no list of numbers above 0.
-    Source: articles VIII and IX. Introduced in notebook 04.
+    ValueError for images that are no batch or hold NaN, for step sizes that are no list of numbers above 0, and for
+    an objective that does not give one finite number per image. Source: articles VIII and IX. Introduced in
+    notebook 04.
     """
-    images = project(tf.constant(_checked_images(images)))
+    images = tf.constant(checks.images(images, name="the start images"))
     step_sizes = checked_step_sizes(step_sizes)
-    last = len(step_sizes) - 1
-    reporting = {int(step) for step in reports(len(step_sizes)) if step < last}
-    rules = (project, precondition)
+    rules = (checks.function(project, "project", "standardize"),
+             checks.function(precondition, "precondition", "soften"), checks.function(move, "move", "great_circle"))
+    images, steps, made = project(images), len(step_sizes), 0
+    reporting = {int(state) for state in reports(steps + 1)}
     longest = STEPS_AT_ONCE if _few(images) else 1
-    begin = 0
     try:
-        for begin in range(0, len(step_sizes), longest):
+        for begin in range(0, steps, longest):
             if _asked_to_stop.get()():
                 raise KeyboardInterrupt
-            frames, values, images = _advance(objective, images, step_sizes[begin : begin + longest], *rules)
-            _check_values(values, images)
-            for step in sorted(reporting & set(range(begin, begin + longest))):
-                yield step, frames[step - begin].numpy(), values[step - begin].numpy()
+            sizes = step_sizes[begin : begin + longest]
+            frames, values, after = _advance(objective, images, sizes, rules, begin)
+            images, made = after, begin + len(sizes)
+            for state in sorted(reporting & set(range(begin, made))):
+                yield state, frames[state - begin].numpy(), values[state - begin]
     except KeyboardInterrupt:
-        yield begin, images.numpy(), _advance(objective, images, NO_STEP, *rules)[1][0].numpy()
+        yield made, images.numpy(), _values_of(objective, images, made)
         raise
-    yield max(0, last), images.numpy(), _advance(objective, images, NO_STEP, *rules)[1][0].numpy()
+    yield made, images.numpy(), _values_of(objective, images, made)
 
 
-def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps):
+def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps,
+           move=straight):
     """Return the `Ascent` of a climb, for the arguments see `climb`.
 
     Interrupting it (Stop, Ctrl-C) keeps what was made so far, with `stopped` set.
     """
     record, stopped = [], False
     try:
-        for report in climb(objective, images, step_sizes, project, precondition, reports):
+        for report in climb(objective, images, step_sizes, project, precondition, reports, move):
             record.append(report)
     except KeyboardInterrupt:
         stopped = True
@@ -179,14 +217,61 @@ def stoppable(asked):
         _asked_to_stop.reset(before)
 
 
-def _advance(objective, images, step_sizes, project, precondition):
+def _advance(objective, images, step_sizes, rules, made):
     """The images before each of the steps, what the objective says of them, and the images after the last step."""
-    if not _few(images):
-        values, after = _step(objective, images, tf.constant(step_sizes[0]), project, precondition)
-        return images[tf.newaxis], values[tf.newaxis], after
-    padded = np.zeros(STEPS_AT_ONCE, np.float32)
-    padded[: len(step_sizes)] = step_sizes
-    return _steps(objective, images, tf.constant(padded), tf.constant(len(step_sizes)), project, precondition)
+    try:
+        if _few(images):
+            padded = np.zeros(STEPS_AT_ONCE, np.float32)
+            padded[: len(step_sizes)] = step_sizes
+            frames, values, after = _steps(objective, images, tf.constant(padded), tf.constant(len(step_sizes)), *rules)
+        else:
+            values, after = _step(objective, images, tf.constant(step_sizes[0]), *rules)
+            frames, values = images[tf.newaxis], values[tf.newaxis]
+    except (ValueError, TypeError, tf.errors.OpError):
+        _explain(lambda: step_uphill(objective, images, tf.constant(step_sizes[0]), *rules), images)
+        raise
+    return frames, np.stack([_checked_values(each, images, made + step) for step, each in enumerate(values)]), after
+
+
+def _values_of(objective, images, made):
+    """What the objective says of the images, without a step; `made` steps led to them."""
+    try:
+        values = _values(objective, images)
+    except (ValueError, TypeError, tf.errors.OpError):
+        _explain(lambda: (objective(images), images), images)
+        raise
+    return _checked_values(values, images, made)
+
+
+def _explain(attempt, images):
+    """Try without compilation what failed with it: an error then is the objective's own word, not a page of another's.
+
+    TensorFlow's errors are told by their first line.
+    """
+    try:
+        values, _ = attempt()
+    except tf.errors.OpError as error:
+        raise ValueError(f"the objective fails for images of shape {tuple(images.shape)}: "
+                         f"{error.message.splitlines()[0]}") from None
+    except (ValueError, TypeError) as error:
+        raise error from None
+    _checked_values(values, images, 0)
+
+
+def _checked_values(values, images, made):
+    values = np.asarray(values)
+    if values.shape != images.shape[:1]:
+        raise ValueError(f"the objective gives values of shape {values.shape} for {len(images)} images; it must give "
+                         f"one number for each, shape ({len(images)},)")
+    if not np.isfinite(values).all():
+        wrong = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(f"the objective gives {values[wrong]} for image {wrong} after {made} steps; it must give a "
+                         "finite number wherever the climb goes")
+    return values
+
+
+def _root_mean_square(images):
+    return tf.sqrt(tf.reduce_mean(tf.square(images), axis=(1, 2, 3), keepdims=True))
 
 
 def _few(images):
@@ -195,38 +280,27 @@ def _few(images):
 
 
 _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective
+_values = tf.function(lambda objective, images: tf.cast(objective(images), tf.float32), reduce_retracing=True)
 
 
 @tf.function(reduce_retracing=True)
-def _steps(objective, images, step_sizes, count, project, precondition):
+def _steps(objective, images, step_sizes, count, project, precondition, move):
     """Several steps in one go: with few images most of the time would be spent on the way from Python and back."""
     frames, values = (tf.TensorArray(tf.float32, STEPS_AT_ONCE, element_shape=shape)
                       for shape in (images.shape, images.shape[:1]))
     for step in tf.range(count):
         frames = frames.write(step, images)
-        value, images = step_uphill(objective, images, step_sizes[step], project, precondition)
+        value, images = step_uphill(objective, images, step_sizes[step], project, precondition, move)
         values = values.write(step, value)
     return frames.stack(), values.stack(), images
 
 
-def _check_values(values, images):
-    if values.shape[1:] != images.shape[:1]:
-        raise ValueError(f"the objective gives values of shape {values.shape[1:]} for {len(images)} images; give it "
-                         "one index per image")
-
-
-def _checked_images(images):
-    images = np.asarray(images, np.float32)
-    if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"images have shape {images.shape}; a climb starts from (n, height, width, channels)")
-    if not np.isfinite(images).all():
-        raise ValueError("the start images hold NaN or infinite values; a climb needs numbers everywhere")
-    return images
-
-
 def checked_step_sizes(step_sizes):
     """Return the step sizes as an array `(steps,)`; ValueError unless all are numbers above 0."""
-    sizes = np.asarray(step_sizes, np.float32)
-    if sizes.ndim != 1 or not (np.isfinite(sizes) & (sizes > 0)).all():
+    try:
+        sizes = checks.numbers(step_sizes, "step_sizes", (None,))
+    except ValueError:
+        sizes = None
+    if sizes is None or not (sizes > 0).all():
         raise ValueError(f"step_sizes {step_sizes!r} must be a list of numbers above 0, such as np.full(600, 0.01)")
     return sizes

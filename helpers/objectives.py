@@ -1,54 +1,50 @@
 """What an ascent should make large: one number per image. Knows nothing of layers, digits or steps.
 
 An objective is a record that can be called with images `(n, height, width, channels)` and gives values
-`(n,)`. It always goes up, and image i never influences value j. Because it is a `NamedTuple`, its numbers
+`(n,)`. It always goes up, and image i never influences value j. Because it is a named tuple, its numbers
 (indices, positions, weights) reach the compiled step of `ascent` as data: climbing another map costs no
 new compilation. To make your own, write a `NamedTuple` with `__call__`; notebook 04 does.
+
+Most records below turn what they are given into tensors first, and refuse what does not exist. That is what
+`__new__` is for, the function that Python calls to make a tuple.
 """
 
+from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-
-class _Channels(NamedTuple):
-    features: Callable
-    indices: tf.Tensor
-    leak: tf.Tensor
+from helpers import checks
 
 
-class Channels(_Channels):
+class Channels(namedtuple("Channels", "features indices leak")):
     """Image i climbs the mean activation of feature map `indices[i]`.
 
-    `features` gives `(n, height, width, maps)` or, for a dense layer, `(n, units)`; `indices` has one entry
-    per image. On pre-activations `leak` says what a negative value counts, as in a leaky ReLU: 1 counts it in
-    full, 0 is the activation itself, and anything above 0 leaves a gradient where the map is silent. Raises
-    ValueError for an index that is no map; a negative one never means "the last". Source: articles VII and
-    VIII. Introduced in notebook 04.
+    `features` gives `(n, height, width, maps)` or, for a dense layer, `(n, units)`: with the pre-activations of
+    the output layer image i climbs the logit of class `indices[i]`. There is one index per image, or a single one
+    for all. On pre-activations `leak` says what a negative value counts, as in a leaky ReLU: 1 counts it in full,
+    0 is the activation itself, and anything above 0 leaves a gradient where the map is silent. Raises ValueError
+    for an index that is no map; a negative one never means "the last". Source: articles VII and VIII. Introduced
+    in notebook 04.
     """
 
     __slots__ = ()
 
     def __new__(cls, features, indices, leak=1.0):
-        indices = _checked(indices, lambda: features.output_shape[-1:], "map index")
-        leak = tf.constant(leak, tf.float32) if isinstance(leak, (int, float)) else leak
-        return super().__new__(cls, features, indices, leak)
+        indices = _whole_numbers(indices, "map index", lambda: features.output_shape[-1:])
+        return super().__new__(cls, features, indices, _weight(leak, "leak", least=0, most=1))
 
     def __call__(self, images):
-        activations = tf.cast(self.features(images, training=False), tf.float32)
+        activations = _answers(self.features, images)
+        _check_count(self.indices, activations, "map indices")
         leaky = tf.maximum(activations, self.leak * activations)
         means = tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank - 1)))  # (n, maps)
         return tf.reduce_sum(means * tf.one_hot(self.indices, means.shape[-1]), axis=-1)
 
 
-class _Neurons(NamedTuple):
-    features: Callable
-    positions: tf.Tensor
-
-
-class Neurons(_Neurons):
+class Neurons(namedtuple("Neurons", "features positions")):
     """Image i climbs one single node, `positions[i]` = (row, column, map), instead of a map's mean.
 
     A node sees its own receptive field only, so the pattern appears once and nowhere else; comparing it
@@ -59,10 +55,12 @@ class Neurons(_Neurons):
     __slots__ = ()
 
     def __new__(cls, features, positions):
-        return super().__new__(cls, features, _checked(positions, lambda: features.output_shape[1:], "position"))
+        return super().__new__(cls, features, _whole_numbers(positions, "position", lambda: features.output_shape[1:]))
 
     def __call__(self, images):
-        return tf.cast(tf.gather_nd(self.features(images, training=False), self.positions, batch_dims=1), tf.float32)
+        activations = _answers(self.features, images)
+        _check_count(self.positions, activations, "positions")
+        return tf.gather_nd(activations, self.positions, batch_dims=1)
 
 
 class WholeLayer(NamedTuple):
@@ -71,46 +69,45 @@ class WholeLayer(NamedTuple):
     features: Callable
 
     def __call__(self, images):
-        activations = self.features(images, training=False)
+        activations = _answers(self.features, images)
         return tf.reduce_mean(activations, axis=list(range(1, activations.shape.rank)))
 
 
-class CrossEntropy(NamedTuple):
+class CrossEntropy(namedtuple("CrossEntropy", "model labels")):
     """How wrong `model` is about each image: minus the log of the probability it gives to `labels[i]`.
 
     Climbing it makes adversarial examples, which is how the shipped CNN was hardened (notebook 02).
     """
 
-    model: Callable
-    labels: tf.Tensor
+    __slots__ = ()
+
+    def __new__(cls, model, labels):
+        return super().__new__(cls, model, _whole_numbers(labels, "label", lambda: model.output_shape[-1:]))
 
     def __call__(self, images):
-        probabilities = self.model(images, training=False)
-        true = tf.gather(probabilities, self.labels, axis=1, batch_dims=1)
-        return -tf.math.log(tf.maximum(true, 1e-7))
+        probabilities = _answers(self.model, images)
+        _check_count(self.labels, probabilities, "labels")
+        chosen = tf.one_hot(self.labels, probabilities.shape[-1])
+        return -tf.math.log(tf.maximum(tf.reduce_sum(probabilities * chosen, axis=-1), 1e-7))
 
 
-class Penalized(NamedTuple):
+class Penalized(namedtuple("Penalized", "objective penalty weight")):
     """`objective` minus `weight` times `penalty(images)`: a wish about the image itself beside the climb.
 
     `penalty` is a function such as `total_variation` or `lp_norm` that gives one number per image.
     Source: Mahendran and Vedaldi 2015; article DC uses both. Introduced in notebook 04.
     """
 
-    objective: Callable
-    penalty: Callable
-    weight: tf.Tensor | float
+    __slots__ = ()
+
+    def __new__(cls, objective, penalty, weight):
+        return super().__new__(cls, objective, penalty, _weight(weight, "weight"))
 
     def __call__(self, images):
         return self.objective(images) - self.weight * self.penalty(images)
 
 
-class _Mixed(NamedTuple):
-    objectives: tuple
-    weights: tf.Tensor
-
-
-class Mixed(_Mixed):
+class Mixed(namedtuple("Mixed", "objectives weights")):
     """The sum of several objectives, each times its weight; a negative weight avoids what the others seek.
 
     `Mixed([Channels(features, [3]), Channels(features, [5])], [1, 0.5])` climbs two maps at once, and the objectives
@@ -121,25 +118,14 @@ class Mixed(_Mixed):
     __slots__ = ()
 
     def __new__(cls, objectives, weights):
-        if isinstance(weights, (list, tuple, np.ndarray)):
-            weights = np.asarray(weights, np.float32)
-            if weights.shape != (len(objectives),) or not len(objectives) or not np.isfinite(weights).all():
-                raise ValueError(f"weights {weights.tolist()} must hold one finite number for each of "
-                                 f"{len(objectives)} objectives")
-            weights = tf.constant(weights)
-        return super().__new__(cls, tuple(objectives), weights)
+        objectives = tuple(objectives)
+        return super().__new__(cls, objectives, _weights(weights, len(objectives)))
 
     def __call__(self, images):
         return sum(self.weights[place] * objective(images) for place, objective in enumerate(self.objectives))
 
 
-class _Jittered(NamedTuple):
-    objective: Callable
-    state: tf.Variable
-    pixels: tf.Tensor
-
-
-class Jittered(_Jittered):
+class Jittered(namedtuple("Jittered", "objective state pixels")):
     """`objective` as it sees the images after a random shift, the same for all images of the batch.
 
     Every call rolls rows and columns by up to `pixels` (what leaves on one side comes back on the other) and
@@ -154,7 +140,10 @@ class Jittered(_Jittered):
 
     def __new__(cls, objective, generator, pixels):
         state = getattr(generator, "state", generator)  # a variable is data to tf.function, a generator is not
-        pixels = tf.constant(pixels, tf.int32) if isinstance(pixels, (int, np.integer)) else pixels
+        if isinstance(generator, np.random.Generator | np.random.BitGenerator | int | type(None)):
+            raise ValueError(f"generator {generator!r} does not fit; use tf.random.Generator.from_seed(4)")
+        if isinstance(pixels, int | np.integer):
+            pixels = tf.constant(checks.whole(pixels, "pixels"), tf.int32)
         return super().__new__(cls, objective, state, pixels)
 
     def __call__(self, images):
@@ -206,16 +195,56 @@ def strongest_maps(features):
     return aim
 
 
-def _checked(values, limits, name):
-    """`values` as an int32 tensor, refused unless each number lies below its limit."""
-    if not isinstance(values, (int, list, tuple, range, np.integer, np.ndarray)):
-        return values  # a tensor already, or what tf.function puts in the place of one
+def _answers(features, images):
+    """What `features` says of the images, in single precision; images of another size than it sees are refused."""
+    images, seen = tf.convert_to_tensor(images), getattr(features, "input_shape", None)
+    if isinstance(seen, tuple) and len(seen) == 4:
+        if not images.shape.is_compatible_with(seen):
+            raise ValueError(f"images have shape {tuple(images.shape)}; the network sees "
+                             f"({', '.join('any' if size is None else str(size) for size in seen)})")
+        images = tf.ensure_shape(images, seen)  # holds where a compiled step leaves the size open
+    return tf.cast(features(images, training=False), tf.float32)
+
+
+def _check_count(chosen, activations, name):
+    """Refuse a number of indices that is not that of the images; a single one serves all."""
+    given, images = chosen.shape[0] if chosen.shape.rank else 1, activations.shape[0]
+    if None not in (given, images) and given not in (1, images):
+        raise ValueError(f"{given} {name} for {images} images; give one for each image, such as [7] * {images}")
+
+
+def _is_data(value):
+    """Whether a value is a tensor already, or what TensorFlow puts in the place of one."""
+    return not isinstance(value, int | float | str | list | tuple | range | np.generic | np.ndarray | type(None))
+
+
+def _weight(value, name, **limits):
+    """A number as a tensor, so that another one is no other compilation."""
+    return value if _is_data(value) else tf.constant(checks.number(value, name, **limits), tf.float32)
+
+
+def _weights(values, count):
+    if _is_data(values):
+        return values
     numbers = np.asarray(values)
-    limits = [2**31 - 1 if limit is None else limit for limit in limits()]
+    if numbers.dtype.kind not in "uif" or numbers.shape != (count,) or not count or not np.isfinite(numbers).all():
+        raise ValueError(f"weights {values!r} must hold one finite number for each of {count} objectives")
+    return tf.constant(numbers, tf.float32)
+
+
+def _whole_numbers(values, name, limits):
+    """Map indices, positions or labels as a tensor, refused unless each is a whole number below its limit.
+
+    `limits()` has one entry for an index, three for a position (row, column, map); None is no limit.
+    """
+    if _is_data(values):
+        return values
+    numbers, limits = np.asarray(values), limits()
     columns = numbers.reshape(-1, 1) if len(limits) == 1 else numbers
     if numbers.size == 0 or numbers.dtype.kind not in "iu" or columns.ndim != 2 or columns.shape[1] != len(limits):
         raise ValueError(f"{name} {values!r} must hold {len(limits)} whole number(s) for each image")
-    for wrong in columns[((columns < 0) | (columns >= limits)).any(axis=1)].tolist():
+    most = np.array([np.inf if limit is None else limit for limit in limits])
+    for wrong in columns[((columns < 0) | (columns >= most)).any(axis=1)].tolist():
         last = [limit - 1 for limit in limits]
         wrong, first, last = (wrong, [0] * len(last), last) if len(last) > 1 else (wrong[0], 0, last[0])
         raise ValueError(f"{name} {wrong} does not exist: this layer has {first} to {last}")

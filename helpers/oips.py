@@ -179,7 +179,7 @@ def _random_images(numbers, shape, amplitudes, seed):
 def _cooling_climbs(objectives, indices, images, step_sizes, precondition):
     """The climbs of the three stages, one after the other; the first with all starts, the others with the best."""
     step_sizes = np.asarray(step_sizes)
-    reporting, starts = report_steps(len(step_sizes)), len(images) // len(indices)
+    reporting, starts = report_steps(len(step_sizes) + 1), len(images) // len(indices)
     for stage, steps in enumerate(np.array_split(np.arange(len(step_sizes)), len(objectives))):
         climbers = np.repeat(indices, starts) if stage == 0 else indices
         wanted = np.intersect1d(steps, reporting) - steps[:1]
@@ -201,7 +201,7 @@ def _joined(climbs):
         fresh = slice(1 if frames and np.array_equal(climb.frames[0], frames[-1][-1]) else 0, None)
         steps.append(climb.steps[fresh] + made), frames.append(climb.frames[fresh])
         values.append(climb.values[fresh])
-        made, stopped = made + climb.steps[-1] + 1, climb.stopped
+        made, stopped = made + climb.steps[-1], climb.stopped
     return Ascent(np.concatenate(steps), np.concatenate(frames), np.concatenate(values), stopped)
 
 

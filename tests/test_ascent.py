@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from helpers import ascent
 from helpers.activations import feature_extractor, pre_activation_extractor
-from helpers.ascent import ascend, climb, identity, report_steps, soften, stoppable
+from helpers.ascent import ascend, climb, clip, great_circle, identity, report_steps, soften, stoppable, straight
 from helpers.dreams import carve
 from helpers.images import standardize
 from helpers.objectives import Channels
@@ -61,7 +61,6 @@ def test_the_engine_agrees_step_for_step_with_a_plain_loop(cnn, starts):
     features = feature_extractor(cnn, "second")
     reports = climb(Channels(features, [2]), starts[:1], np.full(20, 0.01), reports=range)
     expected = list(plain_loop(features, 2, starts[0], 0.01, 20))
-    expected = expected[:19] + expected[20:]  # the last report shows what the last step leaves
     for (_, images, values), (value, image) in zip(reports, expected, strict=True):
         assert values[0] == pytest.approx(value, abs=1e-4)
         np.testing.assert_allclose(images[0], image, atol=2e-3)
@@ -124,8 +123,52 @@ def test_another_map_start_or_step_size_compiles_nothing_anew(cnn, starts):
     assert ascent._steps.experimental_get_tracing_count() == before
 
 
-def test_a_gradient_of_zero_moves_nothing_and_is_called_silent(starts):
-    record = ascend(Flat(tf.zeros(())), starts, np.full(5, 0.5))
+def angles(first, second):
+    return np.arccos(np.clip((first * second).mean(axis=(1, 2, 3)), -1, 1))
+
+
+def test_along_great_circles_the_step_size_is_the_angle(cnn, starts):
+    objective = Channels(pre_activation_extractor(cnn, "second"), range(5))
+    for step_size in (0.01, 0.3, 1.2):
+        moved = ascend(objective, starts[:5], [step_size], move=great_circle).images
+        np.testing.assert_allclose(angles(moved, starts[:5]), step_size, rtol=2e-3)
+
+
+def test_a_great_circle_leads_straight_to_the_target_and_the_articles_way_moves_less(target, starts):
+    """On paper: each step of a linear climb comes nearer by its own size, and turns by less if it is made straight."""
+    way = angles(starts, standardize(np.broadcast_to(target, starts.shape)))
+    record, plain = (ascend(Linear(target), starts, np.full(10, 0.1), move=move) for move in (great_circle, straight))
+    np.testing.assert_allclose(angles(record.images, standardize(np.broadcast_to(target, starts.shape))), way - 1,
+                               atol=5e-3)
+    assert (angles(plain.images, starts) < 0.999).all()
+
+
+def test_on_a_great_circle_images_stay_standardized_without_being_projected(cnn, starts):
+    objective = Channels(feature_extractor(cnn, "second"), range(5))
+    images = ascend(objective, starts[:5], np.full(20, 0.2), project=identity, move=great_circle).images
+    np.testing.assert_allclose(images.std(axis=(1, 2, 3)), 1, rtol=1e-4)
+    np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), 0, atol=1e-4)
+
+
+def test_in_pixel_space_a_climb_never_leaves_it(target, starts):
+    record = ascend(Linear(target), np.full_like(starts, 0.5), np.full(30, 0.1), project=clip)
+    expected = np.clip(0.5 + 3 * target / np.sqrt(np.mean(np.square(target))), 0, 1)
+    np.testing.assert_allclose(record.images, np.broadcast_to(expected, starts.shape), atol=1e-3)
+
+
+def test_a_latent_vector_is_climbed_like_an_image():
+    wanted = tf.constant([[[[3.0, 0, 4]]]])
+    record = ascend(Linear(wanted), np.array([[[[1.0, 1, 0]]]]), np.full(200, 0.05), project=to_length_two)
+    np.testing.assert_allclose(record.images, [[[[1.2, 0, 1.6]]]], atol=0.1)
+
+
+def to_length_two(vectors):
+    return 2 * tf.math.l2_normalize(vectors, axis=-1)
+
+
+@pytest.mark.parametrize("move", [straight, great_circle])
+def test_a_gradient_of_zero_moves_nothing_and_is_called_silent(starts, move):
+    record = ascend(Flat(tf.zeros(())), starts, np.full(5, 0.5), move=move)
     np.testing.assert_allclose(record.images, starts, atol=1e-5)
     assert set(record.status()) == {"silent"}
 
@@ -146,8 +189,11 @@ def test_small_values_that_rise_are_not_called_converged():
     assert rising.status() == ["climbing"]
 
 
-def test_the_articles_steps_are_reported():
+def test_the_articles_steps_are_reported_and_a_climb_ends_with_the_state_that_all_its_steps_leave(target, starts):
     assert report_steps(600, 6).tolist() == [0, 9, 18, 36, 72, 144, 288, 599]
+    record = ascend(Linear(target), starts, np.full(600, 0.01))
+    assert record.steps.tolist() == [0, 9, 18, 36, 72, 144, 288, 600]
+    np.testing.assert_allclose(ascend(Linear(target), starts, np.full(288, 0.01)).images, record.frames[6], atol=1e-5)
 
 
 @pytest.mark.parametrize("steps, reports", [(30, 6), (20, 6), (1, 6), (2, 3), (400, 7), (600, 8), (7, 0)])
@@ -164,7 +210,8 @@ def test_no_steps_give_the_start_back(target, starts):
 
 
 def test_a_single_step_is_made(target, starts):
-    assert (ascend(Linear(target), starts, [0.1]).values > np.asarray(Linear(target)(starts))).all()
+    record = ascend(Linear(target), starts, [0.1])
+    assert record.steps.tolist() == [0, 1] and (record.values[1] > record.values[0]).all()
 
 
 def test_leaving_the_loop_stops_the_climb(target, starts):
@@ -232,7 +279,7 @@ def test_steps_made_in_one_go_are_the_same_as_one_by_one(target, n):
         if step == 13:
             np.testing.assert_allclose(record.frames[1], expected, atol=1e-4)
         values, expected = ascent.step_uphill(Linear(target), expected, tf.constant(size, tf.float32))
-    assert record.steps.tolist() == [0, 13, 26]
+    assert record.steps.tolist() == [0, 13, 27]
     np.testing.assert_allclose(record.images, expected, atol=1e-4)
 
 
@@ -248,8 +295,47 @@ def test_an_objective_for_another_number_of_images_is_refused(cnn, starts, n):
     images = np.repeat(starts[:1], n, axis=0)
     features = feature_extractor(cnn, "second")
     ascend(Channels(features, [0] * n), images, [0.1])
-    with pytest.raises(Exception, match=f"for {n} images|[Ss]hape"):
+    with pytest.raises(ValueError, match=f"^{3 * n} map indices for {n} images; give one for each"):
         ascend(Channels(features, [0, 1, 2] * n), images, [0.1])
+
+
+class Custom(NamedTuple):
+    """An objective of one's own that may go wrong; `kind` is looked at when it is compiled."""
+
+    kind: object
+
+    def __call__(self, images):
+        return self.kind(images)
+
+
+@pytest.mark.parametrize("kind, sentence", [
+    (lambda images: tf.reduce_mean(images, axis=(1, 2)), r"^the objective gives values of shape \(8, 1\) for 8 images"),
+    (lambda images: tf.reduce_mean(images), r"^the objective gives values of shape \(\) for 8 images"),
+    (lambda images: tf.math.log(-1 - tf.reduce_mean(images**2, axis=(1, 2, 3))), "gives nan for image 0 after 0 steps"),
+    (lambda images: tf.zeros(8), "^the objective does not depend on the images"),
+    (lambda images: tf.reduce_mean(images @ tf.zeros((5, 1)), axis=(1, 2, 3)), "^the objective fails .*(8, 12, 12, 1)"),
+])  # fmt: skip
+@pytest.mark.parametrize("copies", [1, 2])
+def test_an_objective_that_does_not_give_one_number_per_image_is_refused_in_a_sentence(starts, kind, sentence, copies):
+    starts = np.concatenate([starts] * copies)
+    with pytest.raises(ValueError, match=sentence.replace("8", str(8 * copies))) as refusal:
+        ascend(Custom(kind), starts, np.full(3, 0.1))
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_objective_that_goes_wrong_on_the_way_says_when(starts):
+    broken = Custom(lambda images: -tf.sqrt(0.5 - tf.reduce_mean(images * starts, axis=(1, 2, 3))))
+    with pytest.raises(ValueError, match="gives nan for image . after [1-9][0-9]* steps"):
+        ascend(broken, starts[::-1], np.full(50, 0.1))
+
+
+@pytest.mark.parametrize("n", [2, 9])
+def test_images_of_another_size_than_the_network_sees_are_refused_also_after_a_right_call(cnn, starts, n):
+    objective = Channels(feature_extractor(cnn, "second"), [3])
+    ascend(objective, np.resize(starts, (n, 12, 12, 1)), [0.1])
+    for size in ((13, 12, 1), (24, 24, 1), (12, 12, 3)):
+        with pytest.raises(ValueError, match=r"^images have shape .*; the network sees \(any, 12, 12, 1\)$"):
+            ascend(objective, np.resize(starts, (n, *size)), [0.1])
 
 
 def test_what_an_interrupt_cut_off_is_not_called_converged():

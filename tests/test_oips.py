@@ -63,7 +63,7 @@ def test_another_seed_starts_elsewhere(cnn):
 
 def test_steps_are_counted_through_the_stages(cnn):
     steps = create_oips(cnn, "second", [0, 1]).ascent.steps
-    assert steps[0] == 0 and steps[-1] == len(oips.COOLING) - 1 and (np.diff(steps) > 0).all()
+    assert steps[0] == 0 and steps[-1] == len(oips.COOLING) and (np.diff(steps) > 0).all()
 
 
 def test_the_zoo_shows_every_map_once(cnn):
@@ -100,14 +100,14 @@ def test_scales_are_added_one_after_the_other(cnn):
     stages = [(3, 1, np.full(8, 0.05)), (7, 0.5, np.full(8, 0.05)), (12, 0.2, np.full(16, 0.05))]
     record = evolve_scales(Channels(feature_extractor(cnn, "second"), [0, 1]), 2, stages, seed=0, size=12)
     np.testing.assert_allclose(record.frames[0], fluctuations(2, {3: 1}, 0, size=12), atol=1e-4)
-    assert record.steps[-1] == 31 and record.frames.shape[1:] == (2, 12, 12, 1)
+    assert record.steps[-1] == 32 and record.frames.shape[1:] == (2, 12, 12, 1)
     assert (record.values[-1] > record.values[0]).all()
 
 
 def test_an_interrupt_keeps_the_oips_as_they_are(cnn, stop_at_the_third_block):
     result = create_oips(cnn, "second", [0, 1])
     assert result.ascent.stopped and result.images.shape == (2, 12, 12, 1)
-    assert result.ascent.steps[-1] < len(oips.COOLING) - 1 and len(stop_at_the_third_block) < 25
+    assert result.ascent.steps[-1] < len(oips.COOLING) and len(stop_at_the_third_block) < 25
 
 
 def test_an_interrupt_between_two_groups_keeps_the_groups_that_are_done(cnn, monkeypatch):

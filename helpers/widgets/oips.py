@@ -178,7 +178,7 @@ class _OipLab:
         features, objective = feature_extractor(self.model, settings.layer), objective_of(self.model, settings)
         start = self._precursor(features, settings) if settings.precursor else start_images(self.shape, settings, 1)
         precondition = soften if settings.softened else identity
-        kept, values, wanted = [], [], set(report_steps(settings.epochs, STRIP))
+        kept, values, wanted = [], [], set(report_steps(settings.epochs + 1, STRIP))
         try:
             for step, images, value in climb(objective, start, settings.step_sizes, precondition=precondition,
                                              reports=range):  # fmt: skip
