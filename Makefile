@@ -17,7 +17,7 @@ notebooks: .venv/ready-to-test          ## execute all notebooks in place
 	$(BIN)/python tests/run_notebooks.py notebooks/*.ipynb
 
 model: .venv/ready                      ## train the shipped weights again
-	$(BIN)/python -m helpers.recipe
+	$(BIN)/python -m helpers.training
 
 bench: .venv/ready-to-bench             ## speed and quality, as ratios
 	$(BIN)/python benchmarks/run.py

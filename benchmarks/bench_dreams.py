@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from helpers import models
+from helpers import geometry, models
 from helpers.activations import feature_extractor
 from helpers.ascent import soften
 from helpers.data import load_photo
@@ -79,7 +79,7 @@ def median_seconds(function, rounds=ROUNDS):
 def main():
     cnn, photo = models.load_cnn(), load_photo()
     features = feature_extractor(cnn, "Conv2D_3")
-    wide = feature_extractor(models.any_size(cnn), "Conv2D_3")
+    wide = feature_extractor(geometry.any_size(cnn), "Conv2D_3")
     objective, aim = Channels(features, [MAP]), same_map(features, MAP)
     steps = np.full(STEPS, EPSILON)
 

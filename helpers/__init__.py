@@ -6,14 +6,15 @@ everything else makes a start image or shows a result.
 checks        refuses an unsuitable argument in one sentence: name, value, remedy
 images        arithmetic on image arrays: standardize, resize, gray, contrast
 data          digits and photographs as arrays
-models        build, train, save and load the CNN; its weights and receptive fields
+models        build, save and load the CNN
+geometry      receptive fields, and the trunk that runs on images of any size
+training      a recipe record, digits moved and made harder, the best epoch kept
 activations   read what a layer says about images
 objectives    what an ascent should make large
 fluctuations  random start images with structure on several length scales
 ascent        the engine: batched gradient ascent on the sphere of standardized images
 matching      which map of one network does the work of which map of another
 oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
-recipe        how the shipped weights were trained
 dreams        carving a map's pattern into a photograph: whole, in tiles, in octaves
 figures       arrays in, matplotlib Figure out
 widgets       explorers that answer while you drag: ipywidgets around all of it

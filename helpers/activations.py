@@ -118,7 +118,7 @@ class Patches(NamedTuple):
 def strongest_patches(features, images, index, geometry, count=10, batch_size=256):
     """Return the `Patches` to which single nodes of map `index` answer most, at most one from each image.
 
-    `geometry` is the layer's row of `models.receptive_fields`: it says which pixels a node sees. Where a field
+    `geometry` is the layer's row of `geometry.receptive_fields`: it says which pixels a node sees. Where a field
     reaches beyond the image the patch is 0. The real digits to hold beside an OIP; introduced in notebook 03.
     """
     maps = features.output_shape[-1]

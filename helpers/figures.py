@@ -331,7 +331,7 @@ def draw_column(below, above, row, column, index, size=3):
 def draw_cut(geometries, image_size):
     """Return a cut through the layers along one axis of the image (figure I-7, notebook 01).
 
-    `geometries` come from `models.receptive_fields`. Each row of dots is one layer, a dot lies above the middle
+    `geometries` come from `geometry.receptive_fields`. Each row of dots is one layer, a dot lies above the middle
     of the pixels its node sees, lines go to the border nodes of each mask only. Hollow dots reach no node of the
     last layer. The bar at the right is as long as the field of one node.
     """

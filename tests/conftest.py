@@ -23,6 +23,17 @@ def tiny_cnn(seed=0, channels=1, maps=5):
     )
 
 
+def bars(n, seed):
+    """Noisy images (n, 12, 12, 1) of a horizontal bar (0), a vertical bar (1) or a square (2), and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    images = 0.3 * rng.standard_normal((n, 12, 12, 1)).astype(np.float32)
+    images[labels == 0, 5:7, 1:11] += 2
+    images[labels == 1, 1:11, 5:7] += 2
+    images[labels == 2, 3:9, 3:9] += 2
+    return standardize(images), labels
+
+
 @pytest.fixture
 def cnn():
     return tiny_cnn()

@@ -18,7 +18,7 @@ from helpers.activations import (
     pre_activation_extractor,
     strongest_patches,
 )
-from helpers.models import receptive_fields
+from helpers.geometry import receptive_fields
 
 SHAPE = (9, 9, 1)
 

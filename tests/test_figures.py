@@ -10,7 +10,8 @@ from matplotlib.patches import Rectangle
 
 from helpers import figures
 from helpers.ascent import Ascent
-from helpers.models import build_cnn, build_padded_cnn, receptive_fields
+from helpers.geometry import receptive_fields
+from helpers.models import build_cnn, build_padded_cnn
 
 
 def random_images(n=5, size=6, channels=1, seed=0):

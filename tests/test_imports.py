@@ -1,9 +1,12 @@
 """The house keeps its rooms apart: which helper may import what."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
+
+from helpers import models
 
 HELPERS = Path(__file__).resolve().parent.parent / "helpers"
 MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
@@ -19,7 +22,8 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "dreams": {"images", "ascent"},
     "figures": {"images"},
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
-    "recipe": {"activations", "ascent", "data", "images", "models", "objectives"},
+    "geometry": set(),
+    "training": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
 ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "sklearn": {"data"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
@@ -58,6 +62,14 @@ def test_only_the_appointed_helpers_import_a_library(module):
 def test_only_the_engine_takes_gradients_and_only_once():
     found = {path.stem: path.read_text(encoding="utf-8").count("GradientTape(") for path in HELPERS.glob("*.py")}
     assert {name: count for name, count in found.items() if count} == {"ascent": 1}
+
+
+def test_what_moved_to_another_room_can_be_had_from_where_it_was():
+    for room, names in models.MOVED.items():
+        for name in names:
+            assert getattr(models, name) is getattr(importlib.import_module(f"helpers.{room}"), name)
+    with pytest.raises(AttributeError, match="no attribute 'train_dnn'"):
+        models.train_dnn  # noqa: B018
 
 
 def test_nothing_in_the_helpers_touches_pyplot():

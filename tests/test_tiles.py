@@ -9,8 +9,8 @@ from helpers import dreams
 from helpers.activations import feature_extractor
 from helpers.ascent import Ascent
 from helpers.dreams import carve, carve_octaves, carve_region, carve_tiles
+from helpers.geometry import any_size
 from helpers.images import cut_tiles, join_tiles, local_moments, standardize
-from helpers.models import any_size
 from helpers.objectives import Channels, WholeLayer, listed_maps, random_maps, same_map, strongest_maps
 
 STEPS = np.full(3, 0.1)

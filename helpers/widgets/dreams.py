@@ -13,8 +13,8 @@ from helpers.activations import conv_layers, pre_activation_extractor
 from helpers.ascent import identity, soften
 from helpers.data import load_photo, png_bytes, save_film, save_picture
 from helpers.dreams import SIGHT, carve, carve_octaves, carve_tiles, channels, luma
+from helpers.geometry import any_size
 from helpers.images import contrast
-from helpers.models import any_size
 from helpers.objectives import Channels, Mixed, listed_maps, random_maps, strongest_maps
 from helpers.widgets import parts
 
@@ -38,7 +38,7 @@ HOMES = {
     "helpers.dreams": ("carve", "carve_octaves", "carve_tiles", "channels"),
     "helpers.figures": ("image_grid",),
     "helpers.images": ("contrast",),
-    "helpers.models": ("any_size",),
+    "helpers.geometry": ("any_size",),
     "helpers.objectives": ("Channels", "Mixed", "listed_maps", "random_maps", "strongest_maps"),
 }  # what the Python call may name, and where it comes from
 LEAK = 0.1  # what a pre-activation below zero counts, so that no map is without a gradient

@@ -1,4 +1,4 @@
-"""Receptive fields: the recursion against a gradient, which knows nothing of kernels and strides."""
+"""geometry: receptive fields against a gradient, which knows nothing of kernels and strides; the trunk for any size."""
 
 import keras
 import numpy as np
@@ -6,8 +6,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from helpers.activations import pre_activation_extractor
-from helpers.models import build_cnn, build_padded_cnn, receptive_fields
+from helpers.activations import feature_extractor, pre_activation_extractor
+from helpers.geometry import any_size, receptive_fields
+from helpers.images import standardize
+from helpers.models import build_cnn, build_padded_cnn
+from tests.conftest import tiny_cnn
 
 
 def chain(*inner, size=23):
@@ -173,3 +176,54 @@ def test_a_model_for_images_of_any_size_is_refused_with_a_remedy():
     model = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(1, 3)])
     with pytest.raises(ValueError, match="size"):
         receptive_fields(model)
+
+
+# ---------------------------------------------------------------- the trunk for any size
+
+
+@pytest.mark.parametrize("build", [build_cnn, build_padded_cnn])
+def test_the_trunk_answers_as_the_model_does_and_takes_any_size(build):
+    model = build(3)
+    trunk = any_size(model)
+    last = trunk.layers[-1].name
+    digits = standardize(np.random.default_rng(0).standard_normal((3, 28, 28, 1)).astype(np.float32))
+    np.testing.assert_allclose(trunk(digits), feature_extractor(model, last)(digits), atol=1e-5)
+    assert trunk.input_shape == (None, None, None, 1)
+    names = [layer.name for layer in trunk.layers if not isinstance(layer, keras.layers.InputLayer)]
+    assert names == [layer.name for layer in model.layers][: len(names)] and model.layers[len(names)].name == "Flatten"
+    for name in names:
+        for own, copied in zip(model.get_layer(name).get_weights(), trunk.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(own, copied)
+    assert feature_extractor(trunk, "Conv2D_2")(np.zeros((1, 60, 41, 1))).shape[0] == 1
+
+
+def test_the_trunk_of_the_articles_cnn_has_as_many_nodes_as_the_catalogue_says():
+    trunk = any_size(build_cnn(1))
+    nodes = {size: trunk(np.zeros((1, size, size, 1))).shape[1] for size in (28, 40, 56, 100)}
+    assert nodes == {28: 3, 40: 6, 56: 10, 100: 21}
+
+
+def test_the_trunk_holds_a_copy_and_leaves_the_model_untouched():
+    model = tiny_cnn()
+    before = [weights.copy() for weights in model.get_weights()]
+    trunk = any_size(model)
+    trunk.set_weights([0 * weights for weights in trunk.get_weights()])
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert model.input_shape == (None, 12, 12, 1) and any_size(trunk).output_shape == trunk.output_shape
+
+
+def test_models_without_a_trunk_for_any_size_are_refused():
+    maps = keras.Input((12, 12, 1))
+    branches = keras.Model(maps, keras.layers.Add()([keras.layers.Conv2D(2, 3)(maps), keras.layers.Conv2D(2, 3)(maps)]))
+    layers = keras.layers
+    refused = {
+        "chain": branches,
+        "model itself": keras.Sequential([keras.Input((12, 12, 1)), keras.Sequential([layers.Conv2D(2, 3)])]),
+        "no Conv2D": keras.Sequential([keras.Input((12, 12, 1)), layers.Flatten(), layers.Dense(3)]),
+        "input of images": keras.Sequential([keras.Input((144,)), layers.Reshape((12, 12, 1)), layers.Conv2D(2, 3)]),
+        "knows the size": keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(2, 3), layers.PReLU()]),
+    }
+    for sentence, model in refused.items():
+        with pytest.raises(ValueError, match=sentence):
+            any_size(model)
