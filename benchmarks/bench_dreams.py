@@ -11,10 +11,10 @@ import numpy as np
 from helpers import geometry, models
 from helpers.activations import feature_extractor
 from helpers.ascent import soften
-from helpers.data import load_photo
-from helpers.dreams import carve, carve_octaves, carve_tiles
+from helpers.dreams import carve, carve_octaves, carve_tiles, same_map
 from helpers.images import gray, resize, standardize
-from helpers.objectives import Channels, WholeLayer, same_map
+from helpers.objectives import Channels, WholeLayer
+from helpers.photos import load_photo
 
 import tensorflow as tf  # after helpers, which quiets its start
 

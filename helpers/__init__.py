@@ -5,7 +5,9 @@ everything else makes a start image or shows a result.
 
 checks        refuses an unsuitable argument in one sentence: name, value, remedy
 images        arithmetic on image arrays: standardize, resize, gray, contrast
-data          digits and photographs as arrays
+data          digits as arrays: MNIST, Fashion-MNIST, scikit-learn's
+ink           one digit from drawn strokes or from a photographed page
+photos        photographs in, pictures and films out
 models        build, save and load the CNN
 geometry      receptive fields, and the trunk that runs on images of any size
 training      a recipe record, digits moved and made harder, the best epoch kept
@@ -16,7 +18,8 @@ ascent        the engine: batched gradient ascent on the sphere of standardized 
 matching      which map of one network does the work of which map of another
 oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
 dreams        carving a map's pattern into a photograph: whole, in tiles, in octaves
-figures       arrays in, matplotlib Figure out
+figures       charts and sheets: arrays in, matplotlib Figure out
+drawings      the drawings of notebook 01
 widgets       explorers that answer while you drag: ipywidgets around all of it
 
 Images are float32 arrays of shape (n, height, width, channels): in *model space* each has mean 0 and

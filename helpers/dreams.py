@@ -14,6 +14,7 @@ import numpy as np
 
 from helpers.ascent import ascend, identity
 from helpers.images import cut_tiles, gray, join_tiles, local_moments, resize, standardize
+from helpers.objectives import Channels
 
 SIGHT = 28  # pixels along an edge of what the network sees
 CARVING = np.full(30, 0.01)  # the articles' epsilon and epochs for one pass
@@ -62,7 +63,7 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
 
     aim      a function from the tiles as the network sees them, `(n, 28, 28, 1)` in model space, and their
              numbers `(n,)`, row by row, to the objective they climb: `same_map`, `listed_maps`, `random_maps`
-             or `strongest_maps` of `objectives`, or your own
+             or `strongest_maps`, or your own
     tiles    how many lie along each edge: a whole number, or (rows, columns) for a photo that is not square
     overlap  share of a tile that its neighbor covers too, 0 to 0.75: further tiles lie between the others and
              all are blended, so that no seam is left. 0 is the articles' way, with its seams
@@ -89,6 +90,37 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
             change = _with_moments(plane + change, moments, around)[0] - plane[0]
         photo = photo + change
         yield np.clip(photo, 0, 1)
+
+
+def same_map(features, index):
+    """Return an aim for tiles (see `carve_tiles`): all climb map `index`."""
+    return lambda starts, numbers: Channels(features, [index] * len(starts))
+
+
+def listed_maps(features, indices):
+    """Return an aim for tiles: tile 0 climbs `indices[0]`, tile 1 `indices[1]`, ..., after the last the first again.
+
+    Tiles are counted row by row, those that an overlap puts between the others included.
+    """
+    return lambda starts, numbers: Channels(features, [indices[number % len(indices)] for number in numbers])
+
+
+def random_maps(features, seed):
+    """Return an aim for tiles: each climbs a map drawn at random, the same one in every pass."""
+    maps = features.output_shape[-1]
+    return lambda starts, numbers: Channels(
+        features, [int(np.random.default_rng((seed, number)).integers(maps)) for number in numbers]
+    )
+
+
+def strongest_maps(features):
+    """Return an aim for tiles: each climbs the map that already answers most to it, as a DeepDream does."""
+
+    def aim(starts, numbers):
+        answers = np.asarray(features(starts, training=False)).mean(axis=(1, 2))  # (n, maps)
+        return Channels(features, answers.argmax(axis=1))
+
+    return aim
 
 
 def carve_region(objective, photo, region, passes=4, step_sizes=CARVING, strength=1.0, feather=0.25,

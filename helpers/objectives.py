@@ -164,37 +164,6 @@ def lp_norm(images, power=6):
     return tf.reduce_mean(tf.abs(images) ** power, axis=(1, 2, 3))
 
 
-def same_map(features, index):
-    """Return an aim for tiles (see `dreams.carve_tiles`): all climb map `index`."""
-    return lambda starts, numbers: Channels(features, [index] * len(starts))
-
-
-def listed_maps(features, indices):
-    """Return an aim for tiles: tile 0 climbs `indices[0]`, tile 1 `indices[1]`, ..., after the last the first again.
-
-    Tiles are counted row by row, those that an overlap puts between the others included.
-    """
-    return lambda starts, numbers: Channels(features, [indices[number % len(indices)] for number in numbers])
-
-
-def random_maps(features, seed):
-    """Return an aim for tiles: each climbs a map drawn at random, the same one in every pass."""
-    maps = features.output_shape[-1]
-    return lambda starts, numbers: Channels(
-        features, [int(np.random.default_rng((seed, number)).integers(maps)) for number in numbers]
-    )
-
-
-def strongest_maps(features):
-    """Return an aim for tiles: each climbs the map that already answers most to it, as a DeepDream does."""
-
-    def aim(starts, numbers):
-        answers = np.asarray(features(starts, training=False)).mean(axis=(1, 2))  # (n, maps)
-        return Channels(features, answers.argmax(axis=1))
-
-    return aim
-
-
 def _answers(features, images):
     """What `features` says of the images, in single precision; images of another size than it sees are refused."""
     images, seen = tf.convert_to_tensor(images), getattr(features, "input_shape", None)

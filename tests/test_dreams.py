@@ -8,9 +8,9 @@ import tensorflow as tf
 from helpers import dreams
 from helpers.activations import feature_extractor, pre_activation_extractor
 from helpers.ascent import soften
-from helpers.dreams import carve, carve_octaves, carve_tiles, carve_with_correction, channels, luma
+from helpers.dreams import carve, carve_octaves, carve_tiles, carve_with_correction, channels, luma, same_map
 from helpers.images import gray, resize, standardize
-from helpers.objectives import Channels, Mixed, WholeLayer, same_map
+from helpers.objectives import Channels, Mixed, WholeLayer
 
 NO_STEPS = np.zeros(0)
 STEPS = np.full(5, 0.05)

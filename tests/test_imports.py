@@ -16,17 +16,21 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "activations": set(),
     "objectives": set(),
     "matching": set(),
-    "data": {"images"},
+    "photos": set(),
+    "ink": {"images", "photos"},
+    "data": {"images", "ink", "photos"},
     "fluctuations": {"images"},
     "ascent": {"images"},
-    "dreams": {"images", "ascent"},
+    "dreams": {"images", "ascent", "objectives"},
     "figures": {"images"},
+    "drawings": {"figures"},
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
     "geometry": set(),
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
-ONLY = {"matplotlib": {"figures"}, "PIL": {"data"}, "sklearn": {"data"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
+ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"},
+        "sklearn": {"data", "photos"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
         "ipycanvas": {"widgets.drawing"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
 
 

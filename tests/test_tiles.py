@@ -8,10 +8,19 @@ import tensorflow as tf
 from helpers import dreams
 from helpers.activations import feature_extractor
 from helpers.ascent import Ascent
-from helpers.dreams import carve, carve_octaves, carve_region, carve_tiles
+from helpers.dreams import (
+    carve,
+    carve_octaves,
+    carve_region,
+    carve_tiles,
+    listed_maps,
+    random_maps,
+    same_map,
+    strongest_maps,
+)
 from helpers.geometry import any_size
 from helpers.images import cut_tiles, join_tiles, local_moments, standardize
-from helpers.objectives import Channels, WholeLayer, listed_maps, random_maps, same_map, strongest_maps
+from helpers.objectives import Channels, WholeLayer
 
 STEPS = np.full(3, 0.1)
 NO_STEPS = STEPS[:0]

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from helpers.activations import Contributions, feature_extractor, mean_activations, pre_activation_extractor
-from helpers.data import digit_from_ink, save_picture
 from helpers.figures import in_colors
 from helpers.images import standardize, to_display
+from helpers.ink import digit_from_ink
+from helpers.photos import save_picture
 from helpers.widgets import activation_explorer, activations, drawing, parts
 from helpers.widgets.activations import _ActivationExplorer, checked_digits
 from helpers.widgets.drawing import ink_of_cells, ink_of_strokes

@@ -12,9 +12,9 @@ from PIL import Image
 
 from helpers import ascent
 from helpers.activations import pre_activation_extractor
-from helpers.data import load_photo
 from helpers.dreams import carve
 from helpers.objectives import Channels
+from helpers.photos import load_photo
 from helpers.widgets import dream_lab
 from helpers.widgets import dreams as module
 from helpers.widgets.worker import wait_until_idle

@@ -8,10 +8,10 @@ import numpy as np
 
 from helpers.activations import conv_layers, feature_extractor, input_contributions, mean_activations
 from helpers.ascent import soften
-from helpers.data import png_bytes, save_picture
 from helpers.figures import SIGNED, in_colors, zoo_sheet
 from helpers.images import contrast, to_display
 from helpers.oips import create_oips
+from helpers.photos import png_bytes, save_picture
 from helpers.widgets import parts
 from helpers.widgets.drawing import OwnDigit, Pad, image_of
 from helpers.widgets.worker import Desk
@@ -525,7 +525,7 @@ def call_of(answer, given, path):
     imports = {"from helpers.activations import feature_extractor", "from helpers.figures import map_sheet"}
     image, number = "digit", answer.number
     if answer.own:
-        imports.add("from helpers.data import load_digit")
+        imports.add("from helpers.ink import load_digit")
         remark = "" if path else "  # press \"save digit\" first, which writes such a file"
         lines = [f"digit = load_digit({str(path or 'digit.png')!r}){remark}"]
     elif given:

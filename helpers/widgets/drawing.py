@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import numpy as np
 import scipy.ndimage
 
-from helpers.data import digit_from_ink, load_digit
+from helpers.ink import digit_from_ink, load_digit
 from helpers.widgets import parts
 
 CANVAS, PEN, INK = 280, 20, 140  # edge of the canvas and width of its pen, edge of the ink made from its strokes

@@ -11,11 +11,21 @@ import numpy as np
 
 from helpers.activations import conv_layers, pre_activation_extractor
 from helpers.ascent import identity, soften
-from helpers.data import load_photo, png_bytes, save_film, save_picture
-from helpers.dreams import SIGHT, carve, carve_octaves, carve_tiles, channels, luma
+from helpers.dreams import (
+    SIGHT,
+    carve,
+    carve_octaves,
+    carve_tiles,
+    channels,
+    listed_maps,
+    luma,
+    random_maps,
+    strongest_maps,
+)
 from helpers.geometry import any_size
 from helpers.images import contrast
-from helpers.objectives import Channels, Mixed, listed_maps, random_maps, strongest_maps
+from helpers.objectives import Channels, Mixed
+from helpers.photos import load_photo, png_bytes, save_film, save_picture
 from helpers.widgets import parts
 
 WHOLE, QUADRANTS, TILES, CASCADE, OCTAVES = (
@@ -34,12 +44,13 @@ HOMES = {
     "itertools": ("islice",),
     "helpers.activations": ("pre_activation_extractor",),
     "helpers.ascent": ("soften",),
-    "helpers.data": ("load_photo",),
-    "helpers.dreams": ("carve", "carve_octaves", "carve_tiles", "channels"),
+    "helpers.dreams": ("carve", "carve_octaves", "carve_tiles", "channels", "listed_maps", "random_maps",
+                       "strongest_maps"),
     "helpers.figures": ("image_grid",),
-    "helpers.images": ("contrast",),
     "helpers.geometry": ("any_size",),
-    "helpers.objectives": ("Channels", "Mixed", "listed_maps", "random_maps", "strongest_maps"),
+    "helpers.images": ("contrast",),
+    "helpers.objectives": ("Channels", "Mixed"),
+    "helpers.photos": ("load_photo",),
 }  # what the Python call may name, and where it comes from
 LEAK = 0.1  # what a pre-activation below zero counts, so that no map is without a gradient
 CENTER, GAINS = 0.46, np.arange(8, 21) / 10  # of `contrast` for photographs

@@ -8,11 +8,11 @@ import numpy as np
 
 from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
 from helpers.ascent import Ascent, climb, identity, report_steps, soften
-from helpers.data import png_bytes, save_picture
 from helpers.figures import as_calculated
 from helpers.fluctuations import fluctuations, spectral_fluctuations
 from helpers.images import contrast
 from helpers.objectives import Channels
+from helpers.photos import png_bytes, save_picture
 from helpers.widgets import parts
 
 GRIDS = (3, 7, 14, 28)  # the articles' fluctuation scales

@@ -16,9 +16,10 @@ import numpy as np
 from ipywidgets import HTML, Box, Button, GridBox, Image, Layout, ToggleButton, VBox
 
 from helpers.activations import conv_layers, feature_extractor
-from helpers.data import load_digits, png_bytes
+from helpers.data import load_digits
 from helpers.images import resize
 from helpers.models import load_cnn
+from helpers.photos import png_bytes
 from helpers.widgets.worker import Desk, lock
 
 NAMES = {"description_width": "9.5em"}  # room for a control's name

@@ -8,10 +8,10 @@ import numpy as np
 
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations
 from helpers.ascent import identity, soften
-from helpers.data import png_bytes
 from helpers.figures import as_calculated, enhanced, zoo_sheet
 from helpers.images import to_display
 from helpers.oips import create_oips
+from helpers.photos import png_bytes
 from helpers.widgets import parts
 from helpers.widgets.worker import Desk
 

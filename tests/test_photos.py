@@ -1,0 +1,310 @@
+"""What helpers.photos promises of photographs, pictures and films."""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+import sklearn.datasets
+from PIL import Image, ImageFile, ImageOps, ImageSequence
+
+from helpers.photos import load_photo, save_film, save_picture
+
+
+def picture(width=90, height=60):
+    """A smooth picture whose four corners differ: red grows to the right, green downwards."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, np.full_like(x, 128)], axis=-1).astype(np.uint8))
+
+
+def encoded(image, form="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def test_the_built_in_photo_is_a_flower_in_pixel_space():
+    photo = load_photo()
+    assert photo.shape == (560, 560, 3) and photo.dtype == np.float32
+    assert photo.min() >= 0 and photo.max() <= 1 and photo.std() > 0.1
+    middle = sklearn.datasets.load_sample_image("flower.jpg")[:, 106:534] / 255  # 427 rows, 640 columns
+    np.testing.assert_allclose(photo.mean(axis=(0, 1)), middle.mean(axis=(0, 1)), atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {})],
+)
+def test_the_middle_square_comes_out_whatever_the_format(form, options):
+    photo = load_photo(encoded(picture(), form, **options), size=60)
+    assert photo.shape == (60, 60, 3) and photo.dtype == np.float32
+    expected = np.asarray(picture(), np.float32)[:, 15:75] / 255
+    np.testing.assert_allclose(photo, expected, atol=0.02)
+
+
+def test_a_tall_photo_is_cut_at_top_and_bottom():
+    photo = load_photo(encoded(picture(60, 90)), size=60)
+    np.testing.assert_allclose(photo, np.asarray(picture(60, 90), np.float32)[15:75] / 255, atol=0.005)
+
+
+def test_path_bytes_and_file_give_the_same_photo(tmp_path):
+    content = encoded(picture())
+    path = tmp_path / "my photo.png"
+    path.write_bytes(content)
+    expected = load_photo(path, size=40)
+    read_to_its_end = io.BytesIO(content)
+    read_to_its_end.read()
+    with open(path, "rb") as file:
+        sources = (str(path), content, bytearray(content), memoryview(content), read_to_its_end, file)
+        for source in sources:
+            np.testing.assert_array_equal(load_photo(source, size=40), expected)
+        assert not file.closed and not read_to_its_end.closed
+
+
+def test_shrinking_averages_a_fine_pattern_instead_of_picking_from_it():
+    stripes = np.tile(np.uint8([0, 255]), (400, 200))
+    photo = load_photo(encoded(Image.fromarray(stripes)), size=50)
+    np.testing.assert_allclose(photo[2:-2, 2:-2], 0.5, atol=0.02)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_and_not_clipped(form):
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    photo = load_photo(encoded(Image.fromarray(ramp), form), size=64)
+    np.testing.assert_allclose(photo, np.repeat(ramp[..., None] / 65535, 3, axis=-1), atol=1e-6)
+    assert load_photo(encoded(Image.fromarray(ramp), form), size=200).max() <= 1
+
+
+def test_sixteen_bits_of_each_color_are_scaled():
+    rows = b"".join(b"\0" + struct.pack(">3H", 65535, 32768, 0) * 30 for _ in range(30))
+    photo = load_photo(png(30, 30, 16, 2, rows), size=30)
+    np.testing.assert_allclose(photo[15, 15], [1, 0.5, 0], atol=0.01)
+
+
+def png(width, height, bits, color_type, rows):
+    """The bytes of a PNG file, written by hand."""
+    header = struct.pack(">2I5B", width, height, bits, color_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    parts = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB"])
+def test_what_is_transparent_becomes_white(mode):
+    values = np.zeros((40, 40, 4), np.uint8)
+    values[:, 20:, 3] = 255  # black, transparent on the left
+    options = {}
+    image = Image.fromarray(values)
+    if mode == "P":
+        image, options = Image.fromarray(values[..., 3] // 255).convert("P"), {"transparency": 0}
+        image.putpalette([0, 200, 0, 0, 0, 0])
+    elif mode in ("L", "RGB"):  # one color is declared transparent
+        image = Image.fromarray(np.where(values[..., 3], 0, 77).astype(np.uint8)).convert(mode)
+        options = {"transparency": 77 if mode == "L" else (77, 77, 77)}
+    else:
+        image = image.convert(mode)
+    photo = load_photo(encoded(image, **options), size=40)
+    np.testing.assert_allclose(photo[:, :16], 1, atol=0.01)
+    np.testing.assert_allclose(photo[:, 24:], 0, atol=0.01)
+    assert photo.min() >= 0 and photo.max() <= 1
+
+
+def test_half_transparent_is_half_white_and_hidden_colors_do_not_bleed():
+    values = np.zeros((80, 80, 4), np.uint8)
+    values[:, :40] = (255, 0, 0, 128)
+    values[:, 40:] = (0, 255, 0, 0)
+    photo = load_photo(encoded(Image.fromarray(values)), size=30)
+    np.testing.assert_allclose(photo[:, :12], np.broadcast_to([1, 0.5, 0.5], (30, 12, 3)), atol=0.01)
+    np.testing.assert_allclose(photo[..., 1], photo[..., 2], atol=0.01)  # of the hidden green nothing is seen
+
+
+def test_opacity_never_leaves_the_range():
+    values, opacity = (grid.astype(np.uint8) for grid in np.indices((256, 256)))
+    photo = load_photo(encoded(Image.fromarray(np.stack([values] * 3 + [opacity], axis=-1))), size=256)
+    assert photo.min() >= 0 and photo.max() <= 1
+
+
+def test_one_bit_palette_gray_and_cmyk_are_photos_too():
+    half = Image.fromarray(np.repeat(np.uint8([[0, 255]]), 20, axis=1).repeat(40, axis=0))
+    for image in (half.convert("1"), half, half.convert("P")):
+        photo = load_photo(encoded(image), size=40)
+        np.testing.assert_allclose(photo[:, [5, 35]].mean(axis=(0, 2)), [0, 1], atol=0.01)
+    cyan = Image.new("CMYK", (40, 40), (255, 0, 0, 0))
+    np.testing.assert_allclose(load_photo(encoded(cyan, "JPEG"), size=40)[20, 20], [0, 1, 1], atol=0.03)
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "lime", "blue")]
+    for form in ("GIF", "WEBP", "PNG"):
+        content = encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=100)
+        assert len(list(ImageSequence.Iterator(Image.open(io.BytesIO(content))))) == 3
+        np.testing.assert_allclose(load_photo(content, size=30)[15, 15], [1, 0, 0], atol=0.05)
+
+
+STORED = {  # how an upright picture lies in a file with this EXIF orientation (its definition, TIFF 6.0)
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+def test_a_photo_is_turned_upright(orientation, form):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(picture()))))
+    photo = load_photo(encoded(stored, form, exif=exif), size=60)
+    np.testing.assert_allclose(photo, np.asarray(picture(), np.float32)[:, 15:75] / 255, atol=0.03)
+
+
+def test_an_unreadable_note_on_rotation_does_not_cost_the_photo(recwarn):
+    for note in (b"Exif\0\0garbage!!", b"Exif\0\0II*\0\xff\xff\xff\x7f"):
+        assert load_photo(encoded(picture(), "JPEG", exif=note), size=30).std() > 0.1
+    assert not recwarn.list
+
+
+def test_a_jpeg_of_a_hundred_megapixels_is_read_small_and_without_a_warning(monkeypatch, recwarn):
+    decoded, fit = [], ImageOps.fit
+    monkeypatch.setattr(ImageOps, "fit", lambda image, *more: decoded.append(image.size) or fit(image, *more))
+    photo = load_photo(encoded(Image.new("L", (11_600, 8_700), 255), "JPEG"), size=560)
+    np.testing.assert_allclose(photo, 1)
+    assert decoded == [(2900, 2175)]  # a quarter, still enough
+    assert not recwarn.list
+
+
+def test_a_large_jpeg_is_as_sharp_as_a_png():
+    squares = Image.fromarray(np.kron(np.indices((60, 60)).sum(axis=0) % 2 * 255, np.ones((16, 16))).astype(np.uint8))
+    photos = [load_photo(encoded(squares, form), size=240) for form in ("JPEG", "PNG")]
+    np.testing.assert_allclose(*photos, atol=0.15)
+
+
+@pytest.mark.parametrize("edge", [12_300, 20_000])  # below and above the edge where Pillow itself refuses
+def test_more_pixels_than_the_limit_are_refused_before_they_are_decoded(edge):
+    with pytest.raises(ValueError, match="the given bytes has more than 150,000,000 pixels; make it smaller"):
+        load_photo(png(edge, edge, 8, 2, b""))
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"<svg></svg>"])
+def test_what_is_no_picture_is_refused(content, tmp_path):
+    (tmp_path / "x.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match="x.jpg' holds no picture; give a JPEG, PNG, WebP or GIF file"):
+        load_photo(tmp_path / "x.jpg")
+    with pytest.raises(ValueError, match="the given BytesIO holds no picture"):
+        load_photo(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
+def test_a_picture_that_is_cut_off_is_refused(form):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8))
+    content = encoded(noise, form)
+    for length in (len(content) // 2, len(content) * 9 // 10):
+        with pytest.raises(ValueError, match="^the given bytes (is damaged or cut off|holds no picture).*; "):
+            load_photo(content[:length])
+
+
+def test_a_missing_file_a_folder_and_other_things_are_refused_by_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="lost.jpg' not found; give the path of a photo"):
+        load_photo(tmp_path / "lost.jpg")
+    with pytest.raises(ValueError, match=f"{tmp_path.name}' is a folder; give the path of one photo"):
+        load_photo(str(tmp_path))
+    for thing in (3, np.zeros((9, 9, 3)), {"content": b""}, io.StringIO("text")):
+        with pytest.raises(ValueError, match=f"the given {type(thing).__name__} is no photo; give a path, bytes"):
+            load_photo(thing)
+
+
+@pytest.mark.parametrize("size", [27, 0, -560, 4097, 560.0, "560", None, True, (560, 560)])
+def test_a_size_that_is_no_sensible_whole_number_is_refused(size):
+    with pytest.raises(ValueError, match="size must be a whole number from 28 to 4096, not"):
+        load_photo(size=size)
+
+
+def test_a_numpy_integer_is_a_size():
+    assert load_photo(size=np.int64(28)).shape == (28, 28, 3)
+
+
+def test_no_file_stays_open_and_no_setting_stays_changed(monkeypatch, tmp_path):
+    opened, real_open = [], open
+
+    def spy(*arguments, **options):
+        opened.append(real_open(*arguments, **options))
+        return opened[-1]
+
+    (tmp_path / "whole.png").write_bytes(encoded(picture()))
+    (tmp_path / "cut.png").write_bytes(encoded(picture())[:200])
+    (tmp_path / "text.png").write_bytes(b"text")
+    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
+    monkeypatch.setattr("builtins.open", spy)
+    for name in ("whole.png", "cut.png", "text.png"):
+        try:
+            load_photo(tmp_path / name, size=30)
+        except ValueError:
+            assert name != "whole.png"
+    assert len(opened) == 3 and all(file.closed for file in opened)
+    assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
+
+
+def rose(channels=3, shade=0.0):
+    photo = np.random.default_rng(5).random((40, 60, channels)).astype(np.float32)
+    return np.clip(photo - shade, 0, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_saved_picture_is_the_photo_to_half_a_step_of_8_bits(tmp_path, channels):
+    photo = rose(channels)
+    save_picture(tmp_path / "rose.png", photo)
+    read = np.asarray(Image.open(tmp_path / "rose.png"), np.float32).reshape(photo.shape) / 255
+    np.testing.assert_allclose(read, photo, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_saved_film_shows_each_photo_in_turn_for_its_time(tmp_path):
+    photos = [np.full((30, 50, 3), value, np.float32) for value in (0.0, 0.5, 1.0)]
+    save_film(str(tmp_path / "film.gif"), (photo for photo in photos), seconds_each=0.3)  # as carve yields them
+    with Image.open(tmp_path / "film.gif") as film:
+        frames = [(np.asarray(frame.convert("RGB")).mean() / 255, frame.info["duration"])
+                  for frame in ImageSequence.Iterator(film)]
+        assert film.size == (50, 30) and film.info["loop"] == 0
+    np.testing.assert_allclose(frames, [(0, 300), (0.5, 300), (1, 300)], atol=0.01)
+
+
+@pytest.mark.parametrize("save, name, thing", [
+    (save_picture, "rose.png", rose()),
+    (save_film, "rose.gif", [rose(), rose(shade=0.2)]),
+])  # fmt: skip
+def test_saving_overwrites_nothing_and_makes_no_folder(tmp_path, save, name, thing):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(FileExistsError, match=f"{name} exists already; delete it first, or give another name"):
+        save(tmp_path / name, thing)
+    assert (tmp_path / name).read_text() == "precious"
+    with pytest.raises(FileNotFoundError, match="the folder .*new does not exist; make it first"):
+        save(tmp_path / "new" / name, thing)
+    with pytest.raises(ValueError, match="must end in"):
+        save(tmp_path / "rose.jpg", thing)
+    assert not [path for path in tmp_path.glob("*") if path.is_dir()]
+
+
+@pytest.mark.parametrize("photo, message", [
+    (rose()[..., 0], "shape"), (rose() + 0.5, "outside 0..1"), (rose() * np.nan, "outside 0..1"), (rose()[:0], "shape"),
+])  # fmt: skip
+def test_what_is_no_photo_leaves_no_file(tmp_path, photo, message):
+    with pytest.raises(ValueError, match=message):
+        save_picture(tmp_path / "rose.png", photo)
+    with pytest.raises(ValueError, match=message):
+        save_film(tmp_path / "rose.gif", [photo])
+    assert not list(tmp_path.glob("rose*"))
+
+
+@pytest.mark.parametrize("photos, seconds, message", [
+    ([], 0.5, "one size"), ([rose(), rose()[1:]], 0.5, "one size"), ([rose()], 0, "seconds_each"),
+    ([rose()], np.nan, "seconds_each"), ([rose()], 61, "seconds_each"),
+])  # fmt: skip
+def test_a_film_of_nothing_of_two_sizes_or_of_no_time_is_refused(tmp_path, photos, seconds, message):
+    with pytest.raises(ValueError, match=message):
+        save_film(tmp_path / "rose.gif", photos, seconds)
