@@ -11,18 +11,45 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from helpers import checks
+from helpers.graph import bytes_per_image, call_of, calls, image_of, maker_of, readers_of
+
+BATCH_BYTES = 64e6  # of the largest maps on the way: so many images are looked at together, whatever the network
+NORMALIZATIONS = tuple(
+    getattr(keras.layers, f"{kind}Normalization") for kind in ("Batch", "Group", "Layer", "Unit", "RMS")
+)
 NON_LINEARITIES = tuple(
     getattr(keras.layers, name) for name in ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
 )
+OPERATIONS = {name.replace("_", "") for name in dir(keras.activations)} - {"linear"}  # keras.ops.leaky_relu: LeakyRelu
 _extractors = weakref.WeakKeyDictionary()  # the same model and layer give the same extractor: one compilation
+
+
+class Extractor(keras.Model):
+    """A model from images to the activations of one layer, float32, which always runs as in use.
+
+    So dropout and layers that move images at random do nothing, unless it is called with `training=True`.
+    """
+
+    def __call__(self, images, training=False):
+        return super().__call__(images, training=training)
+
+    def answers(self, images):
+        """Return the activations of a batch of images as a numpy array, compiled.
+
+        Raises ValueError for images of another size than the network's and for NaN in what goes in or comes out.
+        """
+        _check_weights(self)
+        return _finite(self.compiled_forward(checks.images(images, self.input_shape[1:])))
 
 
 def feature_extractor(model, layer):
     """Return a model from images to the activations of `layer`, `(n, height, width, maps)` or `(n, units)`.
 
     These are the values *after* the non-linearity, whether it is fused into the layer or is a layer of its own
-    that follows, with or without batch normalization in between. Asking twice gives the same extractor. Raises
-    ValueError for an unknown layer, naming those that exist. Introduced in notebook 03.
+    that follows, with or without a normalization in between. Asking twice gives the same extractor. Raises
+    ValueError for an unknown layer, naming those that exist, for one that is called twice, and for maps that have
+    their channels first. Introduced in notebook 03.
     """
     return _extractor(model, layer, _after)
 
@@ -40,15 +67,12 @@ def pre_activation_extractor(model, layer):
 def mean_activations(features, images, batch_size=256):
     """Return how strongly each map answers to each image, `(n, maps)`: its mean over all positions.
 
-    `features` is an extractor; for a dense layer the values are the units themselves. Works in batches, so
-    60,000 images do not fill the memory.
+    `features` is an extractor; for a dense layer the values are the units themselves. Works in batches that fit
+    the memory, however many and large the images are. Raises ValueError for images of another size than the
+    network's, and for NaN in images or answers.
     """
-    forward = getattr(features, "compiled_forward", features)
-    means = []
-    for first in range(0, len(images), batch_size):
-        batch = np.asarray(images[first : first + batch_size], np.float32)
-        activations = np.asarray(forward(batch))
-        means.append(activations.mean(axis=tuple(range(1, activations.ndim - 1))))
+    means = [np.mean(answers, axis=tuple(range(1, answers.ndim - 1)))
+             for answers in _answers_in_batches(features, images, batch_size)]  # fmt: skip
     return np.concatenate(means)
 
 
@@ -56,13 +80,16 @@ def class_means(values, labels, classes=10):
     """Return the mean of `values` `(n, units)` over the images of each class, `(classes, units)`.
 
     Row c is what the articles call the feature coding pattern of class c. Raises ValueError for a class
-    without images. Introduced in notebook 03.
+    without images, and for labels that are not one whole number for each row of `values`.
+    Introduced in notebook 03.
     """
+    values = checks.numbers(values, "values", (None, None)).astype(float)
+    labels = checks.labels(labels, len(values), checks.whole(classes, "classes", 1))
     sizes = np.bincount(labels, minlength=classes)
-    if len(sizes) != classes or not sizes.all():
+    if not sizes.all():
         raise ValueError(f"images per class are {sizes.tolist()}; each of {classes} classes needs at least one")
-    belongs = np.asarray(labels) == np.arange(classes)[:, np.newaxis]  # (classes, n)
-    return belongs.astype(float) @ np.asarray(values) / sizes[:, np.newaxis]  # floats: a product of truths is a truth
+    belongs = labels == np.arange(classes)[:, np.newaxis]  # (classes, n)
+    return belongs.astype(float) @ values / sizes[:, np.newaxis]
 
 
 class Contributions(NamedTuple):
@@ -85,20 +112,20 @@ def input_contributions(model, layer, index, images):
     A convolution adds up, over the maps below, each one's correlation with its own kernel. Here the sum is left
     undone: summed over its last axis and with the bias, `values` is the layer's output before its non-linearity.
     For the first layer the "maps below" are the image's channels. Raises ValueError for a layer that is no Conv2D,
-    a grouped one, or an unknown map. Used by the activation explorer (notebook 03).
+    a grouped one, an unknown map, and images of another size. Used by the activation explorer (notebook 03).
     """
-    below, conv = _extractor(model, layer, _below), _find_layer(model, layer)
-    if not 0 <= index < conv.filters:
-        raise ValueError(f"map index {index} does not exist: layer {layer!r} has 0 to {conv.filters - 1}")
-    inputs = below.compiled_forward(np.asarray(images, np.float32))
-    kernels = tf.convert_to_tensor(conv.kernel)[..., index]  # (height, width, inputs)
+    below, conv = _extractor(model, layer, _below), call_of(model, layer).layer
+    index = checks.index(index, conv.filters, of=f"layer {layer!r}")
+    _check_weights(conv)
+    inputs = below.answers(images)
+    kernels = tf.cast(tf.convert_to_tensor(conv.kernel)[..., index], tf.float32)  # (height, width, inputs)
     values = tf.nn.depthwise_conv2d(
-        inputs, tf.cast(kernels, inputs.dtype)[..., tf.newaxis], strides=(1, *conv.strides, 1),
+        inputs, kernels[..., tf.newaxis], strides=(1, *conv.strides, 1),
         padding=conv.padding.upper(), dilations=conv.dilation_rate,
     )  # fmt: skip
     bias = float(conv.bias[index]) if conv.use_bias else 0.0
-    source = below.outputs[0]._keras_history.operation.name
-    return Contributions(source, np.asarray(inputs), np.asarray(kernels), np.asarray(values), bias)
+    source = maker_of(call_of(model, layer).reads[0]).name
+    return Contributions(source, inputs, np.asarray(kernels), np.asarray(values), bias)
 
 
 class Patches(NamedTuple):
@@ -120,20 +147,22 @@ def strongest_patches(features, images, index, geometry, count=10, batch_size=25
 
     `geometry` is the layer's row of `geometry.receptive_fields`: it says which pixels a node sees. Where a field
     reaches beyond the image the patch is 0. The real digits to hold beside an OIP; introduced in notebook 03.
+    Raises ValueError for an unknown map, the geometry of another layer, and images of another size.
     """
-    maps = features.output_shape[-1]
-    if not 0 <= index < maps:
-        raise ValueError(f"map index {index} does not exist: this layer has 0 to {maps - 1}")
-    images = np.asarray(images, np.float32)
-    batches = (images[first : first + batch_size] for first in range(0, len(images), batch_size))
-    nodes = np.concatenate([np.asarray(features(batch, training=False)[..., index]) for batch in batches])  # (n, h, w)
-    numbers = np.argsort(-nodes.max(axis=(1, 2)), kind="stable")[:count]
-    places = nodes[numbers].reshape(len(numbers), -1).argmax(axis=1)
-    corners = geometry.start + geometry.stride * np.stack(np.unravel_index(places, nodes.shape[1:]), axis=1)
+    index, count = checks.index(index, features.output_shape[-1]), checks.whole(count, "count", 1)
+    _check_geometry(geometry, features.output_shape)
+    images = checks.images(images, features.input_shape[1:])
+    values, places = [], []
+    for answers in _answers_in_batches(features, images, batch_size):
+        nodes = answers[..., index].reshape(len(answers), -1)
+        values.append(nodes.max(axis=1)), places.append(nodes.argmax(axis=1))
+    numbers = np.argsort(-np.concatenate(values), kind="stable")[:count]
+    places = np.unravel_index(np.concatenate(places)[numbers], answers.shape[1:3])
+    corners = geometry.start + geometry.stride * np.stack(places, axis=1)
     edge, field = geometry.field, geometry.field
     wide = np.pad(images[numbers], ((0, 0), (edge, edge), (edge, edge), (0, 0)))
     cut = [image[r : r + field, c : c + field] for image, (r, c) in zip(wide, corners + edge)]
-    return Patches(np.stack(cut), numbers, corners, nodes[numbers].max(axis=(1, 2)))
+    return Patches(np.stack(cut), numbers, corners, np.concatenate(values)[numbers])
 
 
 def conv_layers(model):
@@ -141,93 +170,116 @@ def conv_layers(model):
     return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
+def _answers_in_batches(features, images, batch_size):
+    """Yield the answers of an extractor, or of any model with one output, to as many images as fit the memory."""
+    images = checks.images(images, features.input_shape[1:])
+    most = max(1, int(BATCH_BYTES / bytes_per_image(features, images.shape[1:])))
+    size = min(checks.whole(batch_size, "batch_size", 1), most)
+    forward = getattr(features, "compiled_forward", features)
+    _check_weights(features)
+    for first in range(0, len(images), size):
+        yield _finite(forward(images[first : first + size]))
+
+
+def _finite(answers):
+    answers = np.asarray(answers)
+    if not (np.isfinite(answers.min()) and np.isfinite(answers.max())):
+        raise ValueError("the network answers NaN or infinite values; load the network or train it again")
+    return answers
+
+
+def _check_weights(layer):
+    """TensorFlow's convolutions may turn NaN into 0 in their ReLU: a broken network would pass for a silent one."""
+    for weight in layer.weights:
+        if not np.isfinite(np.sum(weight, dtype=np.float32)):
+            raise ValueError(f"weight {weight.path!r} holds NaN or infinite values; load the network or train it again")
+
+
+def _check_geometry(geometry, shape):
+    if len(shape) != 4:
+        raise ValueError(f"the layer gives {shape[-1]} single units; patches need a layer with maps")
+    given, found = (*geometry.map_size, geometry.maps), shape[1:]
+    if any(size not in (None, known) for size, known in zip(found, given)):
+        raise ValueError(f"geometry is that of {geometry.layer!r} with maps of {given}, the extractor gives {found}; "
+                         "pass the row of receptive_fields(model) that belongs to the layer")
+
+
 def _extractor(model, layer, find_output):
     known = _extractors.setdefault(model, {})
     if (find_output, layer) not in known:
-        _input(model)  # refuses a model without a graph before anything else looks at it
-        extractor = find_output(model, _find_layer(model, layer))
-        forward = lambda images: extractor(images, training=False)  # noqa: E731
-        extractor.compiled_forward = tf.function(forward, reduce_retracing=True)
+        _refuse_channels_first(calls(model))
+        images, output = find_output(model, call_of(model, layer))
+        if output.dtype != "float32":  # mixed precision: all that follows calculates in float32
+            images, output = _in_a_graph_of_its_own(images, output, lambda half: keras.ops.cast(half, "float32"))
+        extractor = Extractor(images, output)
+        extractor.compiled_forward = tf.function(lambda images: extractor(images), reduce_retracing=True, autograph=False)
         known[find_output, layer] = extractor
     return known[find_output, layer]
 
 
-def _find_layer(model, name):
-    names = [layer.name for layer in model.layers]
-    if name not in names:
-        raise ValueError(f"layer {name!r} not found; this model has {', '.join(names)}")
-    return model.layers[names.index(name)]
+def _after(model, call):
+    return image_of(model), (_non_linearity(model, call) or call).gives[0]
 
 
-def _after(model, layer):
-    return keras.Model(_input(model), _call(model, _non_linearity(model, layer) or layer).output_tensors[0])
+def _before(model, call):
+    call = _non_linearity(model, call) or call
+    if _is_non_linearity(call.layer):
+        return image_of(model), call.reads[0]
+    if not _has_fused(call.layer):
+        return image_of(model), call.gives[0]
+    return _in_a_graph_of_its_own(image_of(model), call.reads[0], _BeforeActivation(call.layer))
 
 
-def _before(model, layer):
-    non_linearity = _non_linearity(model, layer)
-    if non_linearity is None:
-        return keras.Model(_input(model), _call(model, layer).output_tensors[0])
-    source = _call(model, non_linearity).input_tensors[0]
-    if isinstance(non_linearity, NON_LINEARITIES):
-        return keras.Model(_input(model), source)
-    images = keras.Input(_input(model).shape[1:])  # a graph of its own: the reader's stays as it is
-    below = images if source is _input(model) else keras.Model(_input(model), source)(images)
-    return keras.Model(images, _BeforeActivation(non_linearity)(below))
-
-
-def _below(model, layer):
+def _below(model, call):
+    layer = call.layer
     if not isinstance(layer, keras.layers.Conv2D):
         raise ValueError(f"layer {layer.name!r} is a {type(layer).__name__}; only the maps of a Conv2D are such sums "
                          f"({', '.join(conv_layers(model)) or 'this model has none'})")
     if layer.groups > 1:
         raise ValueError(f"layer {layer.name!r} is a convolution in {layer.groups} groups, whose maps do not read all "
                          "maps below; choose a layer with groups=1")
-    if layer.data_format != "channels_last":
-        raise ValueError(f"layer {layer.name!r} has its channels first; build it with data_format='channels_last'")
-    return keras.Model(_input(model), _call(model, layer).input_tensors[0])
+    return image_of(model), call.reads[0]
 
 
-def _non_linearity(model, layer):
-    """The layer that holds the non-linearity of `layer`: itself, one that follows, or None."""
-    activation = getattr(layer, "activation", None)
-    if isinstance(layer, NON_LINEARITIES) or activation not in (None, keras.activations.linear):
-        return layer
-    output = _call(model, layer).output_tensors[0]
-    followers = [other for other in model.layers if _reads(other, output)]
-    if len(followers) == 1 and isinstance(followers[0], (*NON_LINEARITIES, keras.layers.BatchNormalization)):
+def _in_a_graph_of_its_own(images, tensor, layer):
+    """The (images, output) of `layer` called on `tensor`, in a new graph: the reader's stays as it is."""
+    own = keras.Input(images.shape[1:], dtype=images.dtype)
+    return own, layer(own if tensor is images else keras.Model(images, tensor)(own))
+
+
+def _non_linearity(model, call):
+    """The call that holds the non-linearity of a call: itself, one that follows, or None."""
+    if _is_non_linearity(call.layer) or _has_fused(call.layer):
+        return call
+    followers = readers_of(model, call.gives[0])
+    if len(followers) == 1 and (_is_non_linearity(followers[0].layer) or _passes_on(followers[0].layer)):
         return _non_linearity(model, followers[0])
     return None
 
 
-def _call(model, layer):
-    """The call of `layer` in the graph of `model`; other models that share the layer have called it as well."""
-    own, tensors = set(), list(model.outputs)
-    while tensors:
-        operation, number, _ = tensors.pop()._keras_history
-        node = operation._inbound_nodes[number]
-        if node not in own:
-            own.add(node)
-            tensors.extend(node.input_tensors)
-    return next(node for node in layer._inbound_nodes if node in own)
+def _is_non_linearity(layer):
+    if isinstance(layer, keras.layers.Layer):
+        return isinstance(layer, NON_LINEARITIES) and not _passes_on(layer)
+    return type(layer).__name__.lower() in OPERATIONS
 
 
-def _reads(layer, tensor):
-    return any(read is tensor for node in layer._inbound_nodes for read in node.input_tensors)
+def _passes_on(layer):
+    """Whether the non-linearity of the layer before may come behind this one."""
+    linear = isinstance(layer, keras.layers.Activation) and not _has_fused(layer)
+    return linear or isinstance(layer, NORMALIZATIONS)
 
 
-def _input(model):
-    try:
-        inputs = model.inputs
-    except (AttributeError, ValueError):
-        inputs = []
-    if not inputs and not isinstance(model, keras.Sequential):
-        raise ValueError(f"{type(model).__name__} is a subclassed model whose layers form no graph; rebuild it with "
-                         "keras.Model(inputs, outputs)")
-    if not inputs:
-        raise ValueError("the model does not know its input yet; call it once on an image batch, then try again")
-    if len(inputs) > 1:
-        raise ValueError(f"the model has {len(inputs)} inputs; extractors need a model with one image input")
-    return inputs[0]
+def _has_fused(layer):
+    return getattr(layer, "activation", None) not in (None, keras.activations.linear)
+
+
+def _refuse_channels_first(graph):
+    for call in graph:
+        if getattr(call.layer, "data_format", None) == "channels_first":
+            raise ValueError(f"layer {call.layer.name!r} has its channels first, so its maps would be taken for rows; "
+                             "build the model with data_format='channels_last'")
+        if isinstance(call.layer, keras.Model) and getattr(call.layer, "inputs", None):
+            _refuse_channels_first(calls(call.layer))
 
 
 class _BeforeActivation(keras.layers.Layer):

@@ -19,6 +19,7 @@ from helpers.activations import (
     strongest_patches,
 )
 from helpers.geometry import receptive_fields
+from helpers.oips import find_precursors
 
 SHAPE = (9, 9, 1)
 
@@ -100,10 +101,11 @@ def agree(extractor, images, expected):
         (lambda: [layers.ReLU()], None, relu),
         (lambda: [layers.LeakyReLU(negative_slope=0.3)], None, leaky),
         (lambda: [], layers.LeakyReLU(negative_slope=0.3), leaky),
+        (lambda: [layers.Activation("linear"), layers.ReLU()], None, relu),
         (lambda: [layers.Dropout(0.5), layers.ReLU()], None, lambda sums: sums),  # does not follow: no non-linearity
         (lambda: [], None, lambda sums: sums),
     ],
-    ids=["fused", "Activation", "ReLU", "LeakyReLU", "fused LeakyReLU", "dropout between", "none"],
+    ids=["fused", "Activation", "ReLU", "LeakyReLU", "fused LeakyReLU", "linear between", "dropout between", "none"],
 )
 def test_before_is_the_sum_and_after_is_its_non_linearity(make, between, activation, after):
     model, images = make(*between(), activation=activation), digits()
@@ -318,10 +320,21 @@ def test_class_means_are_the_means_of_each_class(kind):
     np.testing.assert_allclose(class_means(values, labels, classes=3), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("labels", [[0, 0, 2], [0, 1, 3]])
-def test_class_means_refuse_a_class_without_images_and_one_too_many(labels):
-    with pytest.raises(ValueError, match="each of 3 classes needs at least one"):
-        class_means(np.zeros((3, 2)), np.array(labels), classes=3)
+@pytest.mark.parametrize(
+    ("values", "labels", "sentence"),
+    [
+        (np.zeros((3, 2)), [0, 0, 2], "each of 3 classes needs at least one"),
+        (np.zeros((3, 2)), [0, 1, 3], "labels hold 3; each must be a whole number from 0 to 2"),
+        (np.zeros((3, 2)), [0, 1, -1], "labels hold -1"),
+        (np.zeros((3, 2)), np.eye(3), r"labels.argmax\(axis=1\)"),
+        (np.zeros((3, 2)), [0, 1], "3 images need one label each"),
+        (np.full((3, 2), np.nan), [0, 1, 2], "values hold NaN"),
+        (np.zeros((3, 2, 2)), [0, 1, 2], r"values have shape \(3, 2, 2\); give \(n, any\)"),
+    ],
+)
+def test_class_means_refuse_classes_without_images_and_labels_that_do_not_fit(values, labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        class_means(values, np.array(labels), classes=3)
 
 
 def patch_model(padding):
@@ -374,10 +387,10 @@ def test_fewer_images_than_wanted_give_fewer_patches():
     assert len(found.images) == len(found.values) == 3
 
 
-@pytest.mark.parametrize("index", [-1, 4])
+@pytest.mark.parametrize("index", [-1, 4, 1.0, None, "1"])
 def test_patches_of_a_map_that_does_not_exist_are_refused(index):
     model = patch_model("valid")
-    with pytest.raises(ValueError, match=f"map index {index} does not exist: this layer has 0 to 3"):
+    with pytest.raises(ValueError, match=f"map index {index!r} does not exist: this layer has 0 to 3"):
         strongest_patches(feature_extractor(model, "Second"), digits(), index, receptive_fields(model)[-1])
 
 
@@ -444,3 +457,151 @@ def test_contributions_are_refused_where_there_is_no_such_sum():
         input_contributions(sequential(), "Second", 4, digits())
     with pytest.raises(ValueError, match="'Third' not found"):
         input_contributions(sequential(), "Third", 0, digits())
+
+
+def branching(*, shared=True):
+    """Two convolutions beside each other, each followed by a ReLU: the same layer, or one of its own."""
+    images, one = keras.Input(SHAPE), layers.ReLU(name="Relu")
+    two = one if shared else layers.ReLU(name="Other_relu")
+    left = one(layers.Conv2D(3, 3, name="Left")(images))
+    right = two(layers.Conv2D(3, 3, name="Right")(images))
+    return random_weights(keras.Model(images, layers.Add(name="Sum")([left, right])))
+
+
+@pytest.mark.parametrize("name", ["Left", "Right"])
+def test_convolutions_that_share_a_non_linear_layer_are_read_apart(name):
+    shared, own = branching(), branching(shared=False)
+    own.set_weights(shared.get_weights())
+    for extractor in (feature_extractor, pre_activation_extractor):
+        agree(extractor(shared, name), digits(), np.asarray(extractor(own, name)(digits())))
+
+
+@pytest.mark.parametrize("extractor", [feature_extractor, pre_activation_extractor])
+def test_a_layer_that_is_called_twice_is_refused(extractor):
+    with pytest.raises(ValueError, match="layer 'Relu' is called 2 times .* give each place a layer of its own"):
+        extractor(branching(), "Relu")
+
+
+@pytest.mark.parametrize("normalized_too", [False, True])
+@pytest.mark.parametrize(
+    ("operation", "after"),
+    [(keras.ops.relu, relu), (lambda x: keras.ops.leaky_relu(x, 0.3), leaky), (keras.ops.tanh, np.tanh)],
+    ids=["relu", "leaky_relu", "tanh"],
+)
+def test_an_operation_behind_a_convolution_is_its_non_linearity(operation, after, normalized_too):
+    images = keras.Input(SHAPE)
+    sums = layers.Conv2D(4, 3, name="Second")(layers.Conv2D(3, 3, activation="relu", name="First")(images))
+    sums = layers.BatchNormalization(name="Norm")(sums) if normalized_too else sums
+    model = random_weights(keras.Model(images, layers.Flatten()(operation(sums))))
+    expected = convolved(model, digits())
+    expected = normalized(model, expected) if normalized_too else expected
+    agree(pre_activation_extractor(model, "Second"), digits(), expected)
+    agree(feature_extractor(model, "Second"), digits(), after(expected))
+
+
+def test_an_operation_that_is_no_non_linearity_is_left_out():
+    images = keras.Input(SHAPE)
+    sums = layers.Conv2D(4, 3, name="Conv")(images)
+    model = random_weights(keras.Model(images, keras.ops.relu(keras.ops.multiply(sums, 2.0))))
+    agree(feature_extractor(model, "Conv"), digits(), np.asarray(pre_activation_extractor(model, "Conv")(digits())))
+    assert np.asarray(feature_extractor(model, "Conv")(digits())).min() < 0
+
+
+@pytest.mark.parametrize("norm", [layers.GroupNormalization(2), layers.LayerNormalization()], ids=["group", "layer"])
+def test_another_normalization_stands_between_as_well(norm):
+    model = sequential(norm, layers.ReLU())
+    before = np.asarray(pre_activation_extractor(model, "Second")(digits()))
+    np.testing.assert_allclose(before, np.asarray(norm(convolved(model, digits()).astype(np.float32))), atol=1e-3)
+    agree(feature_extractor(model, "Second"), digits(), relu(before))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_maps_with_their_channels_first_are_refused(nested):
+    first = keras.Sequential([keras.Input((1, 9, 9)), layers.Conv2D(3, 3, data_format="channels_first", name="Conv")])
+    model = keras.Sequential([keras.Input((1, 9, 9)), first, layers.Activation("relu")]) if nested else first
+    with pytest.raises(ValueError, match="'Conv' has its channels first.* data_format='channels_last'"):
+        feature_extractor(model, model.layers[0].name)
+
+
+READERS = [
+    lambda model, images: mean_activations(feature_extractor(model, "Second"), images),
+    lambda model, images: input_contributions(model, "Second", 1, images),
+    lambda model, images: strongest_patches(feature_extractor(model, "Second"), images, 1, receptive_fields(model)[-1]),
+    lambda model, images: find_precursors(feature_extractor(model, "Second"), [1], images),
+]
+
+
+@pytest.mark.parametrize("read", READERS, ids=["means", "contributions", "patches", "precursors"])
+def test_images_that_do_not_fit_are_refused_and_never_answered(read):
+    model, good = sequential(activation="relu"), digits()
+    read(model, good)  # compiled, which makes TensorFlow forget the size it was asked for
+    for wrong in (good[:, :8], good[:, :, :8], np.pad(good, ((0, 0), (5, 5), (5, 5), (0, 0))), good.repeat(3, axis=3)):
+        with pytest.raises(ValueError, match=r"images have shape .*; the network sees \(n, 9, 9, 1\)"):
+            read(model, wrong)
+    for wrong in (good[0], good[..., 0], good[:0], good * np.nan, good.astype(str)):
+        with pytest.raises(ValueError, match="^images "):
+            read(model, wrong)
+
+
+@pytest.mark.parametrize("broken", ["First", "Second"])
+@pytest.mark.parametrize("read", READERS[:3], ids=["means", "contributions", "patches"])
+def test_a_network_whose_weights_are_broken_is_refused_and_not_taken_for_a_silent_one(read, broken):
+    model = sequential(activation="relu")
+    kernel, bias = model.get_layer(broken).get_weights()
+    model.get_layer(broken).set_weights([kernel, np.full_like(bias, np.nan)])  # whose ReLU may well be 0
+    with pytest.raises(ValueError, match="NaN or infinite .*; load the network or train it again"):
+        read(model, digits())
+
+
+@pytest.mark.parametrize("size", [1, 500, 10_000])
+def test_large_maps_are_looked_at_in_small_batches(size, monkeypatch):
+    model, images = sequential(activation="relu"), digits(20)
+    features, geometry = feature_extractor(model, "Second"), receptive_fields(model)[-1]
+    means, patches = mean_activations(features, images), strongest_patches(features, images, 1, geometry)
+    monkeypatch.setattr(activations, "BATCH_BYTES", size)
+    seen, forward = [], features.compiled_forward
+    monkeypatch.setattr(features, "compiled_forward", lambda batch: seen.append(len(batch)) or forward(batch))
+    largest = 4 * 7 * 7 * 3  # bytes of the maps of First
+    np.testing.assert_allclose(mean_activations(features, images), means, rtol=1e-5)
+    np.testing.assert_array_equal(strongest_patches(features, images, 1, geometry).numbers, patches.numbers)
+    assert sum(seen) == 40 and max(seen) == max(1, size // largest)
+
+
+def test_a_network_of_mixed_precision_is_read_in_full_precision():
+    plain = sequential(layers.ReLU())
+    halves = [type(layer).from_config(layer.get_config() | {"dtype": "mixed_float16"}) for layer in plain.layers]
+    half = keras.Sequential([keras.Input(SHAPE), *halves])
+    half.set_weights(plain.get_weights())
+    for name in ("First", "Second", "Output"):
+        for extractor in (feature_extractor, pre_activation_extractor):
+            assert extractor(half, name).outputs[0].dtype == "float32"
+            expected = mean_activations(extractor(plain, name), digits())
+            np.testing.assert_allclose(mean_activations(extractor(half, name), digits()), expected, rtol=0.02, atol=0.02)
+    made = input_contributions(half, "Second", 1, digits())
+    expected = np.asarray(pre_activation_extractor(plain, "Second")(digits()))[..., 1]
+    np.testing.assert_allclose(made.values.sum(axis=-1) + made.bias, expected, rtol=0.02, atol=0.02)
+
+
+def test_an_extractor_never_draws_at_random():
+    images = keras.Input(SHAPE)
+    flipped = layers.RandomFlip("horizontal", seed=1)(images)
+    model = random_weights(keras.Model(images, layers.Conv2D(3, 3, activation="relu", name="Conv")(flipped)))
+    features, direct = feature_extractor(model, "Conv"), model.get_layer("Conv")(digits())
+    for _ in range(4):
+        agree(features, digits(), direct)
+    np.testing.assert_allclose(features.answers(digits()), direct, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5, None])
+def test_a_count_of_patches_below_one_is_refused(count):
+    model = patch_model("valid")
+    with pytest.raises(ValueError, match=f"count {count!r} is out of range; use a whole number of 1 or more"):
+        strongest_patches(feature_extractor(model, "Second"), digits(), 0, receptive_fields(model)[-1], count=count)
+
+
+def test_patches_need_the_geometry_of_their_own_layer():
+    model = patch_model("valid")
+    with pytest.raises(ValueError, match="geometry is that of 'First' with maps of .* pass the row"):
+        strongest_patches(feature_extractor(model, "Second"), digits(), 0, receptive_fields(model)[0])
+    with pytest.raises(ValueError, match="gives 6 single units; patches need a layer with maps"):
+        strongest_patches(feature_extractor(sequential(), "Dense_1"), digits(), 0, receptive_fields(model)[0])
