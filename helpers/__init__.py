@@ -11,6 +11,7 @@ photos        photographs in, pictures and films out
 models        build, save and load the CNN
 geometry      receptive fields, and the trunk that runs on images of any size
 training      a recipe record, digits moved and made harder, the best epoch kept
+graph         walks the graph of a model: which layer is called on what
 activations   read what a layer says about images
 objectives    what an ascent should make large
 fluctuations  random start images with structure on several length scales

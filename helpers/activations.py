@@ -212,7 +212,8 @@ def _extractor(model, layer, find_output):
         if output.dtype != "float32":  # mixed precision: all that follows calculates in float32
             images, output = _in_a_graph_of_its_own(images, output, lambda half: keras.ops.cast(half, "float32"))
         extractor = Extractor(images, output)
-        extractor.compiled_forward = tf.function(lambda images: extractor(images), reduce_retracing=True, autograph=False)
+        forward = lambda images: extractor(images)  # noqa: E731
+        extractor.compiled_forward = tf.function(forward, reduce_retracing=True, autograph=False)
         known[find_output, layer] = extractor
     return known[find_output, layer]
 

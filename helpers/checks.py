@@ -57,8 +57,8 @@ def function(value, name, example):
     return value
 
 
-def numbers(values, name, shape=None):
-    """Return `values` as a float32 array: finite numbers, of `shape` if given, whose entries None fit any length."""
+def numbers(values, name, shape=None, dtype=np.float32):
+    """Return `values` as an array: finite numbers, of `shape` if given, whose entries None fit any length."""
     try:
         found = np.asarray(values)
     except (ValueError, TypeError):  # rows of different lengths
@@ -67,7 +67,7 @@ def numbers(values, name, shape=None):
         raise ValueError(f"{name} {_shown(values)} cannot be read as numbers; give an array of them")
     if shape is not None and not _fits(found.shape, shape):
         raise ValueError(f"{name} have shape {found.shape}; give {_shape(shape)}")
-    found = found.astype(np.float32, copy=False)
+    found = found.astype(dtype, copy=False)
     if found.size and not (np.isfinite(found.min()) and np.isfinite(found.max())):  # without a copy of all
         raise ValueError(f"{name} hold NaN or infinite values; give finite numbers")
     return found

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from helpers import checks
+
 
 class Matching(NamedTuple):
     """Pairs of maps: map i of the first network goes with map `partners[i]` of the second.
@@ -38,7 +40,7 @@ def match_maps(first, second):
     position counts as one observation. A map that never changes correlates 0 with all. Source: Li, Yosinski,
     Clune, Lipson and Hopcroft 2016; the assignment is the Hungarian one. Introduced in notebook 05.
     """
-    _check_same_images(first, second, len(np.shape(first)) - 1)
+    first, second = _of_same_images(first, second, len(np.shape(first)) - 1, np.float64)
     table = _unit_columns(first).T @ _unit_columns(second)  # (maps, maps)
     rows, columns = linear_sum_assignment(table, maximize=True)
     partners, correlations = np.full(len(table), -1), np.full(len(table), np.nan)
@@ -55,7 +57,7 @@ def linear_cka(first, second):
     gives clearly more than 0, so compare with shuffled images. Source: Kornblith, Norouzi, Lee and Hinton
     2019. Introduced in notebook 05.
     """
-    _check_same_images(first, second, 1)
+    first, second = _of_same_images(first, second, 1, np.float32)
     kernels = [_kernel(activations) for activations in (first, second)]  # (n, n)
     lengths = [np.linalg.norm(kernel) for kernel in kernels]
     return float((kernels[0] * kernels[1]).sum() / max(lengths[0] * lengths[1], 1e-30))
@@ -63,20 +65,27 @@ def linear_cka(first, second):
 
 def _unit_columns(activations):
     """Maps as columns of mean 0 and length 1, (observations, maps); a constant one is 0."""
-    columns = np.asarray(activations, np.float64).reshape(-1, np.shape(activations)[-1])
+    columns = _scaled(activations).reshape(-1, activations.shape[-1])
     centered = columns - columns.mean(axis=0)
-    lengths = np.linalg.norm(centered, axis=0)
-    return centered / np.where(lengths > 1e-9 * np.sqrt(len(columns)), lengths, np.inf)
+    lengths, sizes = np.linalg.norm(centered, axis=0), np.abs(columns).max(axis=0)
+    return centered / np.where(lengths > 1e-9 * np.sqrt(len(columns)) * sizes, lengths, np.inf)
 
 
 def _kernel(activations):
     """The inner products of all pairs of images, centered."""
-    rows = np.asarray(activations, np.float32).reshape(len(activations), -1)
+    rows = _scaled(activations).reshape(len(activations), -1)
     rows = rows - rows.mean(axis=0)
     return (rows @ rows.T).astype(np.float64)
 
 
-def _check_same_images(first, second, axes):
-    shapes = np.shape(first), np.shape(second)
-    if 0 in shapes[0] + shapes[1] or shapes[0][:axes] != shapes[1][:axes]:
-        raise ValueError(f"activations of shapes {shapes[0]} and {shapes[1]} are not of the same images and positions")
+def _scaled(activations):
+    """The activations brought to 1 at most: however faint or strong they are, their squares stay numbers."""
+    return activations / max(np.abs(activations).max(), 1e-37)
+
+
+def _of_same_images(first, second, axes, dtype):
+    first, second = (checks.numbers(activations, "activations", dtype=dtype) for activations in (first, second))
+    if 0 in first.shape + second.shape or first.shape[:axes] != second.shape[:axes]:
+        raise ValueError(f"activations of shapes {first.shape} and {second.shape} are not of the same images and "
+                         "positions")
+    return first, second

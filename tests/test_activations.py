@@ -575,8 +575,8 @@ def test_a_network_of_mixed_precision_is_read_in_full_precision():
     for name in ("First", "Second", "Output"):
         for extractor in (feature_extractor, pre_activation_extractor):
             assert extractor(half, name).outputs[0].dtype == "float32"
-            expected = mean_activations(extractor(plain, name), digits())
-            np.testing.assert_allclose(mean_activations(extractor(half, name), digits()), expected, rtol=0.02, atol=0.02)
+            found, expected = (mean_activations(extractor(model, name), digits()) for model in (half, plain))
+            np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02)
     made = input_contributions(half, "Second", 1, digits())
     expected = np.asarray(pre_activation_extractor(plain, "Second")(digits()))[..., 1]
     np.testing.assert_allclose(made.values.sum(axis=-1) + made.bias, expected, rtol=0.02, atol=0.02)

@@ -85,3 +85,21 @@ def test_layers_of_other_sizes_can_be_compared_but_not_of_other_images():
     assert 0 <= linear_cka(np.random.default_rng(6).random((9, 2, 2, 3)), np.random.default_rng(7).random((9, 5))) <= 1
     with pytest.raises(ValueError, match="not of the same images"):
         linear_cka(np.zeros((9, 2)), np.zeros((8, 2)))
+
+
+@pytest.mark.parametrize("compare", [linear_cka, match_maps])
+def test_nan_is_refused_and_never_a_result(compare):
+    activations = np.random.default_rng(8).random((9, 5)).astype(np.float32)
+    broken = activations.copy()
+    broken[3, 2] = np.nan
+    for first, second in ((activations, broken), (broken, activations)):
+        with pytest.raises(ValueError, match="activations hold NaN or infinite values"):
+            compare(first, second)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_how_alike_does_not_depend_on_how_strong(scale):
+    first, second = np.random.default_rng(9).random((2, 40, 5)).astype(np.float32)
+    assert linear_cka(first, np.float32(scale) * second) == pytest.approx(linear_cka(first, second), abs=1e-4)
+    np.testing.assert_allclose(match_maps(first, np.float32(scale) * second).table, match_maps(first, second).table,
+                               atol=1e-4)  # fmt: skip
