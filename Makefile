@@ -4,7 +4,7 @@ BIN := .venv/bin
 # in a container one is root; the server still listens on this machine only
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: lab test notebooks model bench clean
+.PHONY: lab test notebooks model autoencoders bench clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(AS_ROOT) --ServerApp.root_dir=. \
@@ -18,6 +18,9 @@ notebooks: .venv/ready-to-test          ## execute all notebooks in place
 
 model: .venv/ready                      ## train the shipped weights again
 	$(BIN)/python -m helpers.training
+
+autoencoders: .venv/ready               ## train the shipped autoencoders again
+	$(BIN)/python -m helpers.autoencoders
 
 bench: .venv/ready-to-bench             ## speed and quality, as ratios
 	$(BIN)/python benchmarks/run.py

@@ -137,7 +137,7 @@ def train_cnn(model, images, labels, validation, epochs=12, batch_size=128, peak
         metrics=["accuracy"],
         jit_compile=False,
     )
-    keep = _KeepBest(student, settings, backup)
+    keep = KeepBest(student, settings, backup)
     digits = _augmented(images, labels, batch_size, seed + 1_000_003 * keep.done)  # after a kill other moves follow
     if keep.done < epochs:
         student.fit(digits, validation_data=validation, validation_batch_size=500, initial_epoch=keep.done,
@@ -275,13 +275,13 @@ class _Student(keras.Model):
         return loss
 
 
-class _KeepBest(keras.callbacks.Callback):
+class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the best epoch and the history; in a folder also all it takes to go on."""
 
     def __init__(self, student, settings, folder):
         super().__init__()
         self.student, self.settings = student, settings
-        self.best, self.history, self.done, self.highest = student.cnn.get_weights(), {}, 0, -1.0
+        self.best, self.history, self.done, self.highest = student.cnn.get_weights(), {}, 0, -np.inf
         self.path = Path(folder).expanduser() / "state.npz" if folder else None
         if self.path and self.path.exists():
             self._restore()
@@ -290,8 +290,9 @@ class _KeepBest(keras.callbacks.Callback):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.done = epoch + 1
-        if logs["val_accuracy"] > self.highest:
-            self.highest, self.best = float(logs["val_accuracy"]), self.student.cnn.get_weights()
+        score = float(logs.get("val_accuracy", -logs["val_loss"]))  # an autoencoder has no accuracy
+        if score > self.highest:
+            self.highest, self.best = score, self.student.cnn.get_weights()
         if self.path:
             self._store()
 

@@ -27,11 +27,14 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "drawings": {"figures"},
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
     "geometry": set(),
+    "autoencoders": {"data", "training"},
+    "latent": {"ascent"},
+    "scores": {"activations"},
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
 ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"},
-        "sklearn": {"data", "photos"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
+        "sklearn": {"data", "latent", "photos"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
         "ipycanvas": {"widgets.drawing"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
 
 

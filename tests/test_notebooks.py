@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
         shutil.copytree(ROOT / "helpers", copy / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "notebooks", copy / "notebooks", ignore=shutil.ignore_patterns(".*"))
         (copy / "data").mkdir()
-        for weights in (ROOT / "data").glob("cnn*.keras"):
+        for weights in (ROOT / "data").glob("*.keras"):
             shutil.copy(weights, copy / "data")
         environment["PYTHONPATH"] = os.pathsep.join([str(copy), environment.get("PYTHONPATH", "")])
     local_mnist = ROOT / "data" / "mnist.npz"

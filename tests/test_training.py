@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from helpers.images import standardize
 from helpers.training import (
+    KeepBest,
     Recipe,
     _augmented,
-    _KeepBest,
     _Student,
     accuracy,
     augment,
@@ -199,13 +199,13 @@ def test_a_training_that_went_on_knows_its_momentum_and_its_place_in_the_schedul
     images, labels = bars(96, seed=1)
     student = _Student(tiny_cnn(), leave, 0.0, 0.0)
     student.compile(keras.optimizers.SGD(0.1, momentum=0.9))
-    keep = _KeepBest(student, {"epochs": 2}, tmp_path)
+    keep = KeepBest(student, {"epochs": 2}, tmp_path)
     student.optimizer.build(student.trainable_variables)
     student.optimizer.apply_gradients((tf.ones_like(v), v) for v in student.trainable_variables)
     keep.on_epoch_end(0, {"val_accuracy": 0.5})
     other = _Student(tiny_cnn(seed=1), leave, 0.0, 0.0)
     other.compile(keras.optimizers.SGD(0.1, momentum=0.9))
-    again = _KeepBest(other, {"epochs": 2}, tmp_path)
+    again = KeepBest(other, {"epochs": 2}, tmp_path)
     assert again.done == 1 and int(other.optimizer.iterations) == 1
     for own, kept in zip(other.optimizer.variables, student.optimizer.variables, strict=True):
         np.testing.assert_array_equal(own, kept)
@@ -224,7 +224,7 @@ def test_a_kill_while_the_state_is_written_leaves_the_old_state_whole(tmp_path, 
     student = _Student(tiny_cnn(), leave, 0.0, 0.0)
     student.compile(keras.optimizers.SGD(0.1))
     settings = json.loads(str(np.load(tmp_path / "state.npz")["about"]))[0]
-    keep = _KeepBest(student, settings, None)
+    keep = KeepBest(student, settings, None)
     keep.path = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
         keep.on_epoch_end(0, {"val_accuracy": 0.5})
