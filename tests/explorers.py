@@ -8,6 +8,7 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
+from helpers.widgets.parts import Sheet
 from helpers.widgets.worker import wait_until_idle
 
 
@@ -38,7 +39,8 @@ def put(explorer, name, value):
 
 def images(explorer):
     """The PNG files shown, in the order of the page."""
-    return [bytes(part.value) for part in everything(explorer) if isinstance(part, ipywidgets.Image)]
+    return [bytes(part.value if isinstance(part, ipywidgets.Image) else part.picture) for part in everything(explorer)
+            if isinstance(part, ipywidgets.Image | Sheet)]
 
 
 def text(explorer):
@@ -58,7 +60,7 @@ def code(explorer):
     """The Python call shown."""
     (shown,) = [part.value for part in everything(explorer) if "explorer-call" in str(getattr(part, "value", ""))
                 and not part.value.startswith("<style>")]
-    return html.unescape(re.search("<pre>(.*)</pre>", shown, re.DOTALL)[1])
+    return html.unescape(re.findall("<pre>(.*?)</pre>", shown, re.DOTALL)[-1])
 
 
 def names_of_controls(explorer):

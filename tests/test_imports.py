@@ -33,9 +33,10 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
-ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"},
-        "sklearn": {"data", "latent", "photos"}, "ipywidgets": EXPLORERS - {"widgets.worker"},
-        "ipycanvas": {"widgets.drawing"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
+ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"}, "sklearn": {"data", "latent", "photos"},
+        "ipywidgets": EXPLORERS - {"widgets.worker", "widgets.python"},
+        "anywidget": {"widgets.explorer", "widgets.parts", "widgets.drawing"},
+        "ipycanvas": {"widgets.drawing_before"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
 
 
 def imported(module):
@@ -91,7 +92,8 @@ def test_an_explorer_imports_no_library_that_only_others_may(module):
 
 
 def test_an_explorer_imports_no_other_explorer():
-    common = {"checks", "widgets", "widgets.parts", "widgets.worker", "widgets.drawing"}
+    common = {"checks", "widgets", *(f"widgets.{name}" for name in (
+        "drawing", "drawing_before", "explorer", "frame_before", "parts", "python", "worker"))}
     for module in EXPLORERS - {"widgets.__init__"}:
         assert {name.removeprefix("helpers.") for name in imported(module)} & EXPLORERS <= common - {module}
 

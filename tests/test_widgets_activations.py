@@ -18,7 +18,7 @@ from helpers.ink import digit_from_ink
 from helpers.photos import save_picture
 from helpers.widgets import activation_explorer, activations, drawing, parts
 from helpers.widgets.activations import _ActivationExplorer, checked_digits
-from helpers.widgets.drawing import ink_of_cells, ink_of_strokes
+from helpers.widgets.drawing_before import ink_of_cells, ink_of_strokes
 from helpers.widgets.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 

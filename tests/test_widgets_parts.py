@@ -13,7 +13,7 @@ from ipywidgets import HTML, Button, Image, IntSlider
 
 from helpers import models
 from helpers.models import load_cnn
-from helpers.widgets import parts
+from helpers.widgets import frame_before as parts
 from helpers.widgets.worker import lock, wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import control, images, pixels, press, put, status

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from helpers.ascent import ascend, climb
-from helpers.widgets.worker import Desk, wait_until_idle
+from helpers.widgets.worker import Line, wait_until_idle
 
 ROOT = Path(__file__).resolve().parent.parent
 SOON = 20.0  # seconds after which a test gives up
@@ -45,6 +45,36 @@ class Gate:
 
     def open(self):
         self.opened.set()
+
+
+class Updates:
+    """A generator of results as one of updates."""
+
+    def __init__(self, results, settings):
+        self.results, self.settings = results, settings
+
+    def __next__(self):
+        return {"result": next(self.results)}
+
+    def throw(self, error):
+        return {"result": self.results.throw(error)}
+
+
+class Desk:
+    """A line with one `make`, from settings to results, and ways to paint them and to fail."""
+
+    def __init__(self, make, paint, fail, busy):
+        self.make, self.paint, self.fail, self.line = make, paint, fail, Line(self._show, busy)
+        self.stop, self.forget = self.line.stop, self.line.forget
+
+    def ask(self, settings):
+        self.line.ask(Updates(self.make(settings), settings))
+
+    def _show(self, update):
+        if "error" in update:
+            self.fail(update["error"])
+        elif "result" in update:
+            self.paint(update["result"])
 
 
 class Recorded:
@@ -390,7 +420,12 @@ def test_what_is_forgotten_is_not_painted_any_more(gate):
 
 def test_what_is_forgotten_before_its_turn_is_never_begun(occupied):
     begun = []
-    one = Recorded(begun.append)
+
+    def make(settings):
+        begun.append(settings)
+        yield settings
+
+    one = Recorded(make)
     one.desk.ask("")
     one.desk.forget()
     occupied.open()
@@ -420,7 +455,7 @@ def test_of_wishes_from_many_threads_only_the_newest_is_ever_painted():
 
     def busy(is_busy):
         if is_busy:
-            order.append(desk.newest.settings)  # told under the lock, hence in the order of the wishes
+            order.append(desk.line.job.updates.settings)  # told under the lock, hence in the order of the wishes
 
     def make(settings):
         yield settings
@@ -485,7 +520,7 @@ import numpy as np
 from helpers.ascent import ascend
 from helpers.objectives import WholeLayer
 from helpers.activations import feature_extractor
-from helpers.widgets.worker import Desk
+from helpers.widgets.worker import Line
 from tests.conftest import tiny_cnn
 
 begun = threading.Event()
@@ -497,7 +532,7 @@ def make(settings):
     print("stopped" if record.stopped else "finished")
     yield record
 
-Desk(make, lambda result: print("painted"), print, lambda busy: None).ask(None)
+Line(print).ask(make(None))
 begun.wait()
 """
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -5,13 +5,44 @@ oip_lab(model)                one map's OIP, live (notebook 04)
 zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
 dream_lab(model)              carve maps into a photograph (notebook 06)
 
-`worker` makes what was asked for last, `parts` and `drawing` are what they are built of; the others hold one explorer
-each. A model must stay as it is while an explorer of it is open; after training it on, run the cell again.
+`explorer` is the protocol they share, `parts` (controls, pictures, sheets), `drawing` (a digit of the reader's own) and
+`python` (lines that are run and shown) what they are built of, `worker` makes what was asked for last. A model must
+stay as it is while an explorer of it is open; after training it on, run the cell again. A new one is written so:
+
+    def shadow_lab(model=None, **settings):
+        model = parts.checked_model(model)                          # None: the shipped CNN
+        run = Runner(model)                                         # runs lines, keeps what has not changed
+        controls = {**parts.layer_and_map(model, index=18), "seed": parts.seed(),
+                    "steps": parts.whole("epochs (steps)", "How many steps are climbed.", value=45, min=1, max=600)}
+        shown = {"oip": parts.Picture("the pattern", "60%"), "strip": parts.Sheet(name="step"), "table": parts.HTML()}
+        save = parts.button("save PNG", "download", "Write the picture into the folder of the notebook.")
+
+        def answer(settings):                                       # in the worker's thread; a Stop may interrupt it
+            if settings.steps == 13:
+                raise Refusal("13 steps bring bad luck; take another number")     # one sentence, no traceback
+            with refusals():                                        # a ValueError in here is the reader's to mend
+                photo = load_photo(...)
+            lines = [f"features = pre_activation_extractor(model, {settings.layer!r})", ...,      # imports are found
+                     "climbing = climb(objective, start, step_sizes)"]
+            for step, images, values in run(lines)["climbing"]:     # what is run is what is shown below
+                yield {"oip": parts.large(contrast(images)[0]), "status": f"step {step}", "progress": step / 45}
+            yield {"oip": (parts.large(...), "caption"), "strip": parts.pictures_of(...), "status": "done",
+                   "progress": 1, "made": (settings, images), "python": [*lines, "image_grid(...)"]}
+
+        explorer = Explorer(controls, shown, answer, "shadow_lab(model)", model, settings,
+                            presets={"as it opens": {}, "in haste": {"steps": 3}}, more=["seed"], buttons=[save])
+        explorer.saves(save, lambda made: "saved as ...")           # returns the sentence that says so
+        return explorer
+
+`drawing.Digits(images, labels)` is a control whose value is a digit chosen, drawn or photographed, and
+`drawing.Upload(...)` one for a file; both say what Python makes of it. The tests in tests/test_explorers.py and
+tests/test_browser.py run over all explorers: add the new one to tests/explorers.py.
 """
 
 from helpers.widgets.activations import activation_explorer
 from helpers.widgets.dreams import dream_lab
 from helpers.widgets.oips import oip_lab
+from helpers.widgets.python import uploads
 from helpers.widgets.zoo import zoo_browser
 
-__all__ = ["activation_explorer", "dream_lab", "oip_lab", "zoo_browser"]
+__all__ = ["activation_explorer", "dream_lab", "oip_lab", "uploads", "zoo_browser"]

@@ -12,9 +12,9 @@ from helpers.figures import SIGNED, in_colors, zoo_sheet
 from helpers.images import contrast, to_display
 from helpers.oips import create_oips
 from helpers.photos import png_bytes, save_picture
-from helpers.widgets import parts
-from helpers.widgets.drawing import OwnDigit, Pad, image_of
-from helpers.widgets.worker import Desk
+from helpers.widgets import frame_before as parts
+from helpers.widgets.drawing_before import OwnDigit, Pad, image_of
+from helpers.widgets.frame_before import Desk
 
 ALL, MISREAD = "all digits", "misread ones"
 MANY = 64  # maps from which on a sheet has 16 columns instead of 8

@@ -1,191 +1,176 @@
-"""Where readers give a digit of their own: drawn with mouse, finger or keys, or photographed. Knows no network."""
+"""Digits and files of the reader's own as controls: chosen, drawn with mouse, pen, finger or keys, photographed.
 
-from importlib.util import find_spec
-from typing import NamedTuple
+Each control says which Python makes what it stands for. Knows no network.
+"""
 
-import ipywidgets as widgets
+from pathlib import Path
+
+import anywidget
 import numpy as np
-import scipy.ndimage
+import traitlets
+from ipywidgets import HTML, ToggleButton, VBox
 
 from helpers.ink import digit_from_ink, load_digit
 from helpers.widgets import parts
+from helpers.widgets.python import uploads
 
-CANVAS, PEN, INK = 280, 20, 140  # edge of the canvas and width of its pen, edge of the ink made from its strokes
-CELLS = 14  # along each edge of the grid that can be drawn on without a mouse
-EUROPEAN = ("Draw one digit, large, with the mouse or a finger. Does the network read <em>your</em> hand? In much of "
-            "Europe a 1 begins with a long upstroke and may stand on a foot, and a 7 has a bar: try both.")  # fmt: skip
-STYLE = f"""<style>
-.explorer-canvas canvas {{border: 1px solid #888; touch-action: none; cursor: crosshair; max-width: 100%}}
-.explorer-cells {{display: grid; grid-template-columns: repeat({CELLS}, 1fr); width: {CANVAS}px; gap: 1px;
-  padding: 1px; background: #888}}
-.explorer .explorer-cells .widget-toggle-button {{width: auto; height: 19px; min-width: 0; margin: 0; padding: 0;
-  background: #111; border-radius: 0; box-shadow: none}}
-.explorer .explorer-cells .widget-toggle-button.mod-active {{background: #fff; border: 2px solid #888}}
-.explorer-cells button:focus-visible {{outline: 2px solid #d55e00}}
-</style>"""
+HERE = Path(__file__).parent
+CANVAS, PEN, INK = 280, 20, 140  # edge of the pad and width of its pen, as in pad.js; edge of the ink made of strokes
+ALL = "all digits"
+EUROPEAN = ("Draw one digit, large: with mouse, pen or finger, or with the arrow keys (Space lowers and lifts it). "
+            "In much of Europe a 1 begins with a long upstroke and a 7 has a bar: try both.")  # fmt: skip
 
 
-class OwnDigit(NamedTuple):
-    """A reader's digit: `kind` is "drawing", its content strokes or cells, or "photo", its content a file's bytes."""
+class Upload(anywidget.AnyWidget):
+    """A button for one file. Its value is the name under which `uploads` keeps it, a path, or "" for none."""
 
-    kind: str
-    content: tuple | bytes
+    _esm = HERE / "upload.js"
+    label, tip, file_name = (traitlets.Unicode().tag(sync=True) for _ in range(3))
+    content, given = traitlets.Bytes().tag(sync=True), traitlets.Int(0).tag(sync=True)
+    value = traitlets.Unicode()
+
+    @property
+    def description(self):
+        return self.label
+
+    @traitlets.observe("given")
+    def _given(self, change):
+        self.value = uploads.keep(self.file_name, bytes(self.content))
 
 
-class Pad:
-    """Where readers give a digit of their own: a canvas for pen or finger, cells for the keyboard, or a file."""
+def source_of(name):
+    """Return the Python expression for a file that an `Upload` stands for."""
+    return f"uploads[{name!r}]" if name in uploads else repr(name)
 
-    def __init__(self, show):
-        self.show = show
-        self.open = widgets.ToggleButton(False, description="draw your own", icon="pencil")
-        self.keys = widgets.ToggleButton(False, description="draw with keys", tooltip="cells to ink with Tab and Space")
-        self.clear = widgets.Button(description="clear", icon="eraser")
-        self.save = widgets.Button(description="save digit", icon="download", tooltip="28 x 28 pixels, as a PNG file")
-        self.upload = widgets.FileUpload(description="photo of a digit", accept="image/*", layout=parts.WIDE,
-                                         tooltip="one digit on plain paper; a file of less than 10 MB")
-        self.pen, self.cells = _pen(self._drawn), None
-        self.field = parts.marked(widgets.Box(), "explorer-canvas")
-        self.panel = widgets.VBox([
-            widgets.HTML(parts.small(EUROPEAN)), self.field,
-            parts.row(*([self.clear, self.keys] if self.pen else [self.clear]), self.upload, self.save),
-        ])  # fmt: skip
+
+class Pad(anywidget.AnyWidget):
+    """A pad to draw on; `strokes` is a list of strokes, each a list of points [x, y] from 0 to 280."""
+
+    _esm = HERE / "pad.js"
+    strokes = traitlets.List().tag(sync=True)
+
+
+class Digits(VBox):
+    """A control for one digit: one of `images`, or the reader's own, drawn or photographed.
+
+    Its value is the number of an image, the name of a photograph (see `Upload`), or strokes: tuples of points (x, y).
+    `labels` may be empty. `subsets` are choices beside the classes, {name: numbers, or None if they come later}.
+    """
+
+    value = traitlets.Any(0)
+
+    def __init__(self, images, labels=(), number=0, subsets=None, own=True):
+        self.images, self.labels = images, np.asarray(labels)
+        classes = {f"class {label}": np.flatnonzero(self.labels == label) for label in np.unique(self.labels).tolist()}
+        self.subsets = {ALL: np.arange(len(images)), **classes, **(subsets or {})}
+        self.show = parts.choice("show", "Which digits to choose from.", options=list(self.subsets))
+        self.place = parts.whole("digit", "Which of them, in their order.", value=number, min=0,
+                                 max=len(images) - 1)  # fmt: skip
+        self.previous = parts.button("previous", "arrow-left", "The digit before this one.")
+        self.next = parts.button("next", "arrow-right", "The digit after this one.")
+        self.photo = Upload(label="photo of a digit", tip="A file with one digit on plain paper; or drop it here.")
+        self.pad = Pad()
+        self.unfold = ToggleButton(False, description="draw your own", icon="pencil", tooltip="A pad to draw a digit on.")
+        self.undo = parts.button("undo", "undo", "Take the last stroke away.")
+        self.clear = parts.button("clear", "eraser", "Take all ink and the photo away.")
+        self.panel = VBox([HTML(parts.small(EUROPEAN)), self.pad, parts.row(self.undo, self.clear)])
         self.panel.layout.display = "none"
-        style = widgets.HTML(STYLE, layout=widgets.Layout(display="none"))
-        self.view = widgets.VBox([style, self.open, self.panel])
-        self.open.observe(self._toggle, "value")
-        self.keys.observe(self._new_field, "value")
-        self.upload.observe(self._uploaded, "value")
-        self.clear.on_click(lambda _: self._cleared())
+        mine = [self.unfold, self.photo] if own else []
+        super().__init__([self.show, self.place, parts.row(self.previous, self.next, *mine), self.panel])
+        self.value = number
+        self._connect()
 
-    def _toggle(self, change):
-        self.panel.layout.display = None if change["new"] else "none"
-        self._new_field(change)
+    def _connect(self):
+        self.show.observe(lambda change: self._first(), "value")
+        self.place.observe(lambda change: self._chosen(), "value")
+        self.previous.on_click(lambda _: self._step(-1))
+        self.next.on_click(lambda _: self._step(1))
+        self.unfold.observe(lambda change: self.panel.layout.set_trait("display", None if change["new"] else "none"),
+                          "value")
+        self.undo.on_click(lambda _: self.pad.set_trait("strokes", self.pad.strokes[:-1]))
+        self.clear.on_click(lambda _: self._chosen())
+        self.pad.observe(self._drawn, "strokes")
+        self.photo.observe(lambda change: change["new"] and self.set_trait("value", change["new"]), "value")
+        self.observe(self._follow, "value")
 
-    def _new_field(self, change):
-        """Show canvas or cells, empty; the cells are made when they are first wanted."""
-        if self.pen and not self.keys.value:
-            self.field.children = (self.pen.view,)
-        else:
-            self.cells = self.cells or _Cells(self._drawn)
-            self.field.children = (self.cells.view,)
-        self._cleared()
+    def numbers(self):
+        """The numbers of the digits to choose from, none while they are not known."""
+        known = self.subsets[self.show.value]
+        return np.arange(0) if known is None else known
 
-    def _drawn(self, content):
-        self.show(OwnDigit("drawing", content) if content else None)
+    def know(self, name, numbers):
+        """Say which digits a subset has that was not known before."""
+        self.subsets[name] = numbers
+        if self.show.value == name:
+            self._first()
 
-    def _uploaded(self, change):
+    def image(self, value):
+        """Return the digit that a value stands for as the network sees it, `(1, 28, 28, 1)` in model space."""
+        if isinstance(value, int):
+            return self.images[value : value + 1]
+        if isinstance(value, str):
+            return load_digit(uploads.get(value, value))
+        return digit_from_ink(ink_of_strokes(value))
+
+    def label(self, value):
+        """Return the label of a digit, None for one of the reader's own or where there are no labels."""
+        return self.labels[value] if isinstance(value, int) and len(self.labels) else None
+
+    def words(self, value):
+        """Return what a value is called."""
+        if isinstance(value, int):
+            return f"digit {value:,} of {len(self.images):,}"
+        return f"your photo {value}" if isinstance(value, str) else "your drawing"
+
+    def lines(self, value, given=False):
+        """Return the Python that makes the digit; `given` says that the images are not the test digits."""
+        if isinstance(value, int):
+            load = ["# images are those this explorer was opened with"] if given else [
+                'images, labels = load_digits("test")']
+            return [*load, f"digit = images[{value}:{value + 1}]"]
+        if isinstance(value, str):
+            return [f"digit = load_digit({source_of(value)})"]
+        return [f"strokes = {[list(stroke) for stroke in value]}", "digit = digit_from_ink(ink_of_strokes(strokes))"]
+
+    def _first(self):
+        numbers = self.numbers()
+        self.place.max = max(0, len(numbers) - 1)
+        self._chosen()
+
+    def _chosen(self):
+        numbers = self.numbers()
+        if len(numbers):
+            self.value = int(numbers[self.place.value])
+
+    def _step(self, by):
+        count = max(1, len(self.numbers()))
+        self.place.value = (self.place.value + by) % count
+        self._chosen()
+
+    def _drawn(self, change):
         if change["new"]:
-            self.show(OwnDigit("photo", change["new"][0]["content"].tobytes()))
+            self.value = tuple(tuple((int(x), int(y)) for x, y in stroke) for stroke in change["new"])
+        elif isinstance(self.value, tuple):
+            self._chosen()
 
-    def _cleared(self):
-        self.upload.set_trait("value", ())  # so that the same file can be given again
-        for field in (self.pen, self.cells):
-            if field:
-                field.clear()
-        self.show(None)
-
-
-class _Pen:
-    """Strokes drawn on an ipycanvas; they are kept here, so no picture has to come back from the page."""
-
-    def __init__(self, canvas, changed):
-        self.view, self.changed, self.strokes, self.down = canvas, changed, [], False
-        self.clear()
-        canvas.on_mouse_down(self._begin)
-        canvas.on_mouse_move(self._move)
-        canvas.on_mouse_up(self._end)
-        canvas.on_mouse_out(self._end)
-        canvas.on_touch_start(lambda points: self._begin(*points[0]))
-        canvas.on_touch_move(lambda points: self._move(*points[0]))
-        canvas.on_touch_end(self._end)
-        canvas.on_touch_cancel(self._end)
-
-    def clear(self):
-        """Wipe the canvas."""
-        self.strokes, self.down = [], False
-        self.view.fill_style = "#000"
-        self.view.fill_rect(0, 0, CANVAS, CANVAS)
-        self.view.fill_style = self.view.stroke_style = "#fff"
-        self.view.line_width, self.view.line_cap = PEN, "round"
-
-    def _begin(self, x, y):
-        self.down = True
-        self.strokes.append(((x, y),))
-        self.view.fill_circle(x, y, PEN / 2)
-        self._tell()
-
-    def _move(self, x, y):
-        if self.down:
-            self.view.stroke_line(*self.strokes[-1][-1], x, y)
-            self.strokes[-1] += ((x, y),)
-            self._tell()
-
-    def _end(self, *where):
-        self.down = False
-
-    def _tell(self):
-        self.changed(tuple(self.strokes))
-
-
-class _Cells:
-    """A grid of small buttons, inked one by one: for the keyboard, and where there is no ipycanvas."""
-
-    def __init__(self, changed):
-        self.changed = changed
-        first = widgets.ToggleButton()  # all share its layout and style, which makes the grid appear sooner
-        shared = {"layout": first.layout, "style": first.style}
-        self.buttons = [
-            widgets.ToggleButton(False, tooltip=f"row {row + 1}, column {column + 1}", **shared)
-            for row in range(CELLS) for column in range(CELLS)
-        ]  # fmt: skip
-        for button in self.buttons:
-            button.observe(self._tell, "value")
-        remark = "<code>pip install ipycanvas</code> gives a smooth canvas to draw on."
-        remark = "" if find_spec("ipycanvas") else remark
-        grid = parts.marked(widgets.Box(self.buttons), "explorer-cells")
-        self.view = widgets.VBox([grid, widgets.HTML(parts.small(remark))])
-
-    def clear(self):
-        """Take the ink away."""
-        inked = [button for button in self.buttons if button.value]
-        for button in inked:
-            button.unobserve(self._tell, "value")
-            button.value = False
-            button.observe(self._tell, "value")
-
-    def _tell(self, change):
-        content = tuple(button.value for button in self.buttons)
-        self.changed(content if any(content) else ())
-
-
-def _pen(changed):
-    canvas = _canvas()
-    return canvas and _Pen(canvas, changed)
-
-
-def _canvas():
-    """A canvas of ipycanvas, or None where that is not installed."""
-    try:
-        from ipycanvas import Canvas
-    except ImportError:
-        return None
-    return Canvas(width=CANVAS, height=CANVAS)
-
-
-def image_of(own):
-    """Return the reader's own digit as the network sees it, `(1, 28, 28, 1)` in model space."""
-    if own.kind == "photo":
-        try:
-            return load_digit(own.content)
-        except ValueError as error:
-            raise ValueError(str(error).replace("the given bytes", "the file")) from error
-    if isinstance(own.content[0], bool):
-        return digit_from_ink(ink_of_cells(own.content))
-    return digit_from_ink(ink_of_strokes(own.content))
+    def _follow(self, change):
+        """Have the other controls say what the value is: one digit at a time, chosen, drawn or photographed."""
+        value = change["new"]
+        if isinstance(value, int):
+            numbers = self.numbers()
+            if value not in numbers:
+                self.show.value = ALL
+                numbers = self.numbers()
+            self.place.value = int(np.searchsorted(numbers, value))
+        if not isinstance(value, str):
+            self.photo.value = ""
+        strokes = [[list(point) for point in stroke] for stroke in value] if isinstance(value, tuple) else []
+        if self.pad.strokes != strokes:
+            self.pad.strokes = strokes
 
 
 def ink_of_strokes(strokes, size=INK):
-    """Return strokes on the canvas as ink `(size, size)` in 0..1; each is a tuple of (x, y) in its pixels."""
+    """Return strokes on the pad as ink `(size, size)` in 0..1; each is a list of (x, y) from 0 to 280."""
     scale, ink = size / CANVAS, np.zeros((size, size), np.float32)
     for stroke in strokes:
         points = scale * np.array(stroke, float) - 0.5
@@ -201,13 +186,6 @@ def _draw_line(ink, start, end, radius):
     y, x = np.mgrid[low[1] : high[1], low[0] : high[0]]
     way = end - start
     along = ((x - start[0]) * way[0] + (y - start[1]) * way[1]) / max(way @ way, 1e-9)
-    along = np.clip(along, 0, 1)
-    distance = np.hypot(x - start[0] - along * way[0], y - start[1] - along * way[1])
+    distance = np.hypot(*(part - first - np.clip(along, 0, 1) * step for part, first, step in zip((x, y), start, way)))
     part = ink[low[1] : high[1], low[0] : high[0]]
     np.maximum(part, np.clip(radius + 0.5 - distance, 0, 1), out=part)
-
-
-def ink_of_cells(cells):
-    """Return inked cells, row by row, as ink in 0..1 with rounded corners."""
-    grid = np.reshape(np.array(cells, np.float32), (CELLS, CELLS)).repeat(8, axis=0).repeat(8, axis=1)
-    return np.clip(2 * scipy.ndimage.gaussian_filter(np.pad(grid, 8), 3), 0, 1)

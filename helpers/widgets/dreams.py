@@ -26,7 +26,7 @@ from helpers.geometry import any_size
 from helpers.images import contrast
 from helpers.objectives import Channels, Mixed
 from helpers.photos import load_photo, png_bytes, save_film, save_picture
-from helpers.widgets import parts
+from helpers.widgets import frame_before as parts
 
 WHOLE, QUADRANTS, TILES, CASCADE, OCTAVES = (
     "the whole photo", "whole, then quadrants", "tiles", "cascade of tiles", "octaves",

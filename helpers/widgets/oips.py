@@ -3,322 +3,243 @@
 import time
 from typing import NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 
-from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
-from helpers.ascent import Ascent, climb, identity, report_steps, soften
+from helpers.activations import feature_extractor, mean_activations
+from helpers.ascent import Ascent, report_steps
 from helpers.figures import as_calculated
-from helpers.fluctuations import fluctuations, spectral_fluctuations
 from helpers.images import contrast
-from helpers.objectives import Channels
-from helpers.photos import png_bytes, save_picture
+from helpers.photos import save_picture
 from helpers.widgets import parts
+from helpers.widgets.explorer import Explorer, Refusal
+from helpers.widgets.python import Runner
 
 GRIDS = (3, 7, 14, 28)  # the articles' fluctuation scales
 CANDIDATES = 256  # fluctuations among which a precursor is chosen
 CLIMBS = {"activation": 0.0, "leaky pre-activation": 0.05, "pre-activation": 1.0}  # what a value below zero counts
 NOISE, SPECTRUM = "grids of noise", "spectrum"
-STRIP, STRIP_CELL, SHOWN = 6, 84, 224  # reports of the evolution strip; edges of its pictures and of the large ones
-LARGE, SMALL = 10**0.5, 10**-1.7  # epsilon at the first and at the last step, 3.16 and 0.02: marks of the sliders
+STRIP, STRIP_EDGE = 8, 64  # pictures of the evolution strip at most, and their width
 ANIMATION, LONGEST = 2.5, 0.06  # seconds from the first frame to the last, and at most from one to the next
-
-
-class OipSettings(NamedTuple):
-    """What the controls say; `scales` is {grid size: weight} or, for a spectrum, its exponent."""
-
-    layer: str
-    index: int
-    climbs: str
-    scales: dict | float
-    seed: int
-    precursor: bool
-    epsilon: float
-    last_epsilon: float
-    epochs: int
-    softened: bool
-    gain: float = 1.0
-    animated: bool = False
-
-    @property
-    def step_sizes(self):
-        """One for each epoch, from the first epsilon to the last by a constant factor."""
-        return np.geomspace(self.epsilon, self.last_epsilon, self.epochs)
+RAW = {"epsilon": 10**0.5, "cooled_to": 10**-1.7, "epochs": 45, "climbs": "leaky pre-activation", "softened": False}
+PRESETS = {
+    "strokes": {},
+    "speckle": RAW,
+    "the articles' way": {"epsilon": 0.01, "cooled_to": 0.01, "epochs": 600, "climbs": "activation", "softened": False},
+    "waves": {"layer": "Conv2D_1", "map": 5},
+    "from a spectrum": {"start": SPECTRUM, "exponent": 1.5},
+    "without patience": {"epochs": 3},
+}
 
 
 class MadeOip(NamedTuple):
-    """A climb, done or on its way: some frames, all `values`, `activations` (before, after), a hint if it is silent."""
+    """A climb that is done: its lines of Python, some frames, all `values`, `activations` before and after."""
 
-    settings: OipSettings
+    lines: list
+    settings: object
     ascent: Ascent
     steps: int
     values: list
-    activations: tuple = ()
-    hint: str = ""
+    activations: tuple
 
 
-def oip_lab(model):
+def oip_lab(model=None, **settings):
     """Return an explorer of single OIPs: set the layer, map index, step sizes and random start, and see the pattern.
 
-    Any Keras model with convolutional layers will do. The pictures are those of `ascent.ascend`, and the lab
-    shows the Python call that makes them. Introduced in notebook 04.
+    Any Keras model with convolutional layers will do, without one it is the shipped CNN. The settings are those of
+    the controls, by their names in Python: `oip_lab(cnn, map=18, seed=7, softened=True)` opens exactly that picture;
+    ValueError for one that does not exist. The lab shows the Python that makes the picture. Introduced in notebook 04.
     """
-    return _OipLab(model).frame.view
+    return _OipLab(parts.checked_model(model), settings).explorer
 
 
 class _OipLab:
-    def __init__(self, model):
-        self.model, self.shape = parts.checked_model(model), parts.image_shape(model)
-        self.made, self.tried = None, (None, None)
-        self._build_controls()
-        self._build_pictures()
-        c = self.controls
-        self.noise = widgets.VBox(list(self.grids.values()))
-        self.spectrum = widgets.VBox([c["exponent"]])
-        controls = [
-            c["layer"], c["index"], c["climbs"], c["start"], self.noise, self.spectrum, parts.row(c["seed"], self.dice),
-            c["epsilon"], c["last_epsilon"], c["epochs"], c["gain"], c["softened"],
-            parts.row(c["precursor"], self.animate, self.save), parts.row(self.ours, self.articles),
-        ]  # fmt: skip
-        self.frame = parts.Frame(controls, self.pictures, self.read, self.make, self.paint)
-        self._connect()
-        self._show_kind()
-        self.frame.ask()
+    def __init__(self, model, opened):
+        self.model, self.shape, self.run = model, parts.image_shape(model), Runner(model)
+        self.made, self.frames = None, None
+        controls = self._controls()
+        self.noise = [name for name in controls if name.startswith("scale_")]
+        self.shown = {
+            "strong": parts.Picture("OIP, contrast enhanced", "38%"), "plain": parts.Picture("as calculated", "38%"),
+            "start": parts.Picture("start", "18%"), "strip": parts.Sheet(edge=STRIP_EDGE, name="step"),
+            "curve": parts.HTML(),
+        }  # fmt: skip
+        pictures = [parts.row(*(self.shown[name] for name in ("strong", "plain", "start"))), self.shown["strip"],
+                    self.shown["curve"]]  # fmt: skip
+        dice, again = parts.dice(), parts.dice("map")
+        again.description = "any map"
+        watch = parts.button("animate", "play", "Watch the climb, step by step.")
+        save = parts.button("save PNG", "download", "Write the picture into the folder of the notebook.")
+        presets = {name: values for name, values in PRESETS.items()
+                   if {"layer": controls["layer"].value, **values}["layer"] in controls["layer"].options}  # fmt: skip
+        controls["start"].observe(lambda change: self._show_kind(controls), "value")
+        self._show_kind(controls)
+        self.explorer = Explorer(
+            controls, self.shown, self.answer, "oip_lab(model)", model, opened, presets,
+            more=[name for name in controls if name not in ("layer", "map", "seed", "softened", "epochs")],
+            pictures=pictures, buttons=[parts.row(again, dice, watch, save)],
+        )  # fmt: skip
+        self.explorer.roll(dice, "seed", 1_000_000)
+        self.explorer.on_click(again, self._roll_map)
+        self.explorer.on_click(watch, lambda: self.explorer.ask(animated=True))
+        self.explorer.on_change(self.shown["strip"], self._show_step, "chosen")
+        self.explorer.saves(save, save_oip)
 
-    def _build_controls(self):
-        layers = conv_layers(self.model)
-        wide = {"style": parts.NAMES, "layout": parts.WIDE}
-        self.controls = {
-            "layer": widgets.Dropdown(options=layers, value=layers[-1], description="layer", **wide),
-            "index": widgets.IntSlider(0, 0, self._last_map(layers[-1]), description="map index", **wide),
-            "climbs": widgets.Dropdown(options=list(CLIMBS), value="leaky pre-activation", description="climb the",
-                                       **wide),
-            "start": widgets.Dropdown(options=[NOISE, SPECTRUM], description="fluctuations", **wide),
-            "precursor": widgets.ToggleButton(False, description="precursor",
-                                              tooltip=f"start from the best of {CANDIDATES} fluctuations"),
-            "exponent": widgets.FloatSlider(1.5, min=0, max=4, step=0.1, description="spectral exponent", **wide),
-            "seed": widgets.BoundedIntText(0, 0, 999_999, description="random seed", **wide),
-            "epsilon": widgets.FloatLogSlider(LARGE, min=-3, max=1, step=0.1, description="epsilon (step size)",
-                                              **wide),
-            "last_epsilon": widgets.FloatLogSlider(SMALL, min=-3, max=1, step=0.1, description="cooled down to",
-                                                   **wide),
-            "epochs": widgets.IntSlider(45, 1, 600, description="epochs (steps)", **wide),
-            "softened": widgets.Checkbox(False, description="softened: strokes instead of speckle", indent=False),
-            "gain": widgets.FloatSlider(1.0, min=0.2, max=4, step=0.1, description="contrast", **wide),
-        }
-        self.grids = {
-            grid: widgets.FloatSlider(0.5 if grid < 14 else 0, min=0, max=1, step=0.05,
-                                      description=f"scale {grid} x {grid}", **wide)
+    def _controls(self):
+        scales = {
+            f"scale_{grid}": parts.number(f"scale {grid} x {grid}", f"Weight of noise in grids of {grid} x {grid} in "
+                                          "the start.", value=0.5 if grid < 14 else 0, min=0, max=1, step=0.05)
             for grid in GRIDS if grid <= max(self.shape[:2])
         }  # fmt: skip
-        self.dice = widgets.Button(description="roll the dice", icon="random", tooltip="another random seed")
-        self.animate = widgets.Button(description="animate", icon="play", tooltip="watch the climb, step by step")
-        self.save = widgets.Button(description="save PNG", icon="download")
-        self.ours = widgets.Button(description="our settings", tooltip="45 steps that cool down")
-        self.articles = widgets.Button(description="the articles' settings", tooltip="600 steps of 0.01")
+        return {
+            **parts.layer_and_map(self.model, index=37),
+            "softened": parts.switch("softened: strokes instead of speckle", "Climb along smooth paths first.", True),
+            "seed": parts.seed(),
+            "epochs": parts.whole("epochs (steps)", "How many steps the climb takes.", value=45, min=1, max=600),
+            "climbs": parts.choice("climb the", "What is made large: the activation is zero where a map is silent.",
+                                   options=list(CLIMBS), value=RAW["climbs"]),
+            "epsilon": parts.log_number("epsilon (step size)", "How far the first step goes.", value=RAW["epsilon"],
+                                        min=-3, max=1, step=0.1),
+            "cooled_to": parts.log_number("cooled down to", "How far the last step goes.", value=RAW["cooled_to"],
+                                          min=-3, max=1, step=0.1),
+            "start": parts.choice("fluctuations", "What kind of random image the climb starts from.",
+                                  options=[NOISE, SPECTRUM]),
+            **scales,
+            "exponent": parts.number("spectral exponent", "How fast fine structure fades in the start.", value=1.5,
+                                     min=0, max=4, step=0.1),
+            "precursor": parts.switch("precursor", f"Start from the best of {CANDIDATES} fluctuations."),
+            "gain": parts.number("contrast", "How strongly the shown picture is enhanced.", value=1.0, min=0.2, max=4,
+                                 step=0.1),
+        }  # fmt: skip
 
-    def _build_pictures(self):
-        self.start, self.plain, self.strong, self.strip = (widgets.Image(format="png") for _ in range(4))
-        self.labels, self.curve, self.call = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.pictures = [
-            parts.row(
-                parts.captioned(self.strong, "OIP, contrast enhanced", "37%"),
-                parts.captioned(self.plain, "OIP as calculated", "37%"),
-                parts.captioned(self.start, "start", "18%"),
-            ),
-            parts.captioned(self.strip, self.labels, "100%"),
-            self.curve,
-            parts.folded(self.call, "Python for this picture"),
-        ]
-
-    def _connect(self):
-        c, frame = self.controls, self.frame
-        frame.on_change(c["layer"], self._new_layer)
-        frame.on_change(c["start"], self._show_kind)
-        frame.watch(*c.values(), *self.grids.values())
-        frame.roll(c["seed"], self.dice, 1_000_000)
-        frame.on_click(self.animate, lambda: frame.ask(alter=lambda settings: settings._replace(animated=True)))
-        frame.save_with(self.save, lambda: self.made, save_oip)
-        frame.on_click(self.ours, lambda: self._set(LARGE, SMALL, 45, "leaky pre-activation"))
-        frame.on_click(self.articles, lambda: self._set(0.01, 0.01, 600, "activation"))
-
-    def _new_layer(self, change):
-        self.controls["index"].max = self._last_map(change["new"])
-
-    def _show_kind(self, change=None):
+    def _show_kind(self, controls):
         """Show the sliders of the chosen kind of fluctuations only."""
-        noise = self.controls["start"].value == NOISE
-        self.spectrum.layout.display, self.noise.layout.display = ("none", None) if noise else (None, "none")
+        for name in (*self.noise, "exponent"):
+            applies = (name == "exponent") == (controls["start"].value == SPECTRUM)
+            controls[name].layout.display = None if applies else "none"
 
-    def _set(self, epsilon, last_epsilon, epochs, climbs):
-        c = self.controls
-        c["epsilon"].value, c["last_epsilon"].value = epsilon, last_epsilon
-        c["epochs"].value, c["climbs"].value, c["precursor"].value = epochs, climbs, False
+    def _roll_map(self):
+        index = self.explorer.controls["map"]
+        self.explorer.set(map=int(np.random.default_rng().integers(index.max + 1)))
 
-    def _last_map(self, layer):
-        return feature_extractor(self.model, layer).output_shape[-1] - 1
+    def answer(self, settings):
+        """Yield what is to be shown: the finished climb, and before it all frames if they are to be watched."""
+        lines = self.lines_of(settings)
+        if not (self.made and self.made.lines == lines) or hasattr(settings, "animated"):
+            self.made = None
+            made = yield from self._climbed(settings, lines)
+            self.made = made if not made.ascent.stopped else None  # a climb that was stopped is no answer
+        else:
+            made = self.made
+        yield self._pictures(made._replace(settings=settings))
 
-    def read(self):
-        value = {name: control.value for name, control in self.controls.items()}
-        weights = {grid: round(slider.value, 2) for grid, slider in self.grids.items()}
-        if value["start"] == NOISE and not any(weights.values()):
-            raise ValueError("all fluctuation scales are 0, so there is nothing to start from; raise one of them")
-        scales = {grid: weight for grid, weight in weights.items() if weight}
-        return OipSettings(
-            value["layer"], value["index"], value["climbs"], scales if value["start"] == NOISE else value["exponent"],
-            value["seed"], value["precursor"], float(f"{value['epsilon']:.3g}"), float(f"{value['last_epsilon']:.3g}"),
-            value["epochs"], value["softened"], round(value["gain"], 1),
-        )
-
-    def make(self, settings):
-        """Yield what is to be painted: the finished `MadeOip`, and before it all frames if they are to be watched."""
-        if self.made and self.made.settings == settings._replace(gain=self.made.settings.gain):
-            yield self.made._replace(settings=settings)  # only its contrast was changed
-            return
-        features, objective = feature_extractor(self.model, settings.layer), objective_of(self.model, settings)
-        start = self._precursor(features, settings) if settings.precursor else start_images(self.shape, settings, 1)
-        precondition = soften if settings.softened else identity
-        kept, values, wanted = [], [], set(report_steps(settings.epochs + 1, STRIP))
+    def _climbed(self, settings, lines):
+        climbing, wanted = self.run(lines)["climbing"], set(report_steps(settings.epochs + 1, STRIP - 2))
+        kept, values, stopped = [], [], False
         try:
-            for step, images, value in climb(objective, start, settings.step_sizes, precondition=precondition,
-                                             reports=range):  # fmt: skip
+            for step, images, value in climbing:
                 if kept and kept[-1][0] not in wanted:
                     kept.pop()  # what the strip does not show is not kept: images may be large and steps many
                 kept.append((step, images, value)), values.append(value[0])
-                if settings.animated:
-                    yield MadeOip(settings, _record(kept), len(values) - 1, values)
+                if hasattr(settings, "animated"):
+                    yield {**self._large(images, settings), "progress": step / settings.epochs,
+                           "status": f"step {step} of {settings.epochs}"}  # fmt: skip
                     time.sleep(min(ANIMATION / settings.epochs, LONGEST))
-            record, steps = _record(kept), settings.epochs
         except KeyboardInterrupt:
-            record, steps = _record(kept)._replace(stopped=True), int(kept[-1][0])
-        before, after = mean_activations(features, record.frames[[0, -1], 0])[:, settings.index]
-        hint = "" if after else self._hint(features, settings, before)
-        yield MadeOip(settings._replace(animated=False), record, steps, values, (before, after), hint)
+            stopped = True
+        record = Ascent(*map(np.array, zip(*kept)), stopped)
+        features = feature_extractor(self.model, settings.layer)
+        activations = mean_activations(features, record.frames[[0, -1], 0])[:, settings.map]
+        return MadeOip(lines, settings, record, int(kept[-1][0]), values, activations)
 
-    def paint(self, made):
-        """Show a climb; the frames of one that is watched leave the start, the strip and the call as they are."""
-        settings, record = made.settings, made.ascent
-        times = max(1, SHOWN // max(record.images.shape[1:3]))
-        self.strong.value = png_bytes(parts.enlarged(contrast(record.images, gain=settings.gain)[0], times))
-        self.plain.value = png_bytes(parts.enlarged(as_calculated(record.images)[0], times))
-        self.curve.value = parts.curve(made.values, f"climbed: {settings.climbs}", made.steps)
-        if not made.activations:
-            return f"step {made.steps} of {settings.epochs}"
-        self.made = made
-        self.start.value = png_bytes(parts.enlarged(as_calculated(record.frames[0])[0], max(1, times // 2)))
-        frames = parts.thumbnails(as_calculated(record.frames[:, 0]), STRIP_CELL)
-        self.strip.value = png_bytes(parts.mosaic(frames, len(frames)))
-        self.labels.value = parts.strip_labels([f"step {step}" for step in [*record.steps[:-1], made.steps]])
-        self.call.value = parts.python_call(self.model, *call_of(self.shape, made))
-        return sentence_of(made)
+    def _large(self, images, settings):
+        return {"strong": parts.large(contrast(images, gain=settings.gain)[0]),
+                "plain": parts.large(as_calculated(images)[0])}  # fmt: skip
 
-    def _precursor(self, features, settings):
-        candidates, answers = self._candidates(features, settings)
-        best = answers[:, settings.index].argmax()
-        return candidates[best : best + 1]
+    def _pictures(self, made):
+        record, settings = made.ascent, made.settings
+        self.frames = {int(step): frame for step, frame in zip(record.steps, record.frames)}, settings
+        labels, notes = [f"step {step}" for step in record.steps], [f"{value:.3g}" for value in record.values[:, 0]]
+        strip = parts.pictures_of(as_calculated(record.frames[:, 0]), record.steps, labels, notes)
+        caption = "OIP, contrast enhanced" if made.activations[1] else "still random: the map is silent"
+        large = self._large(record.images, settings)
+        return {
+            **large, "strong": (large["strong"], caption),
+            "start": parts.large(as_calculated(record.frames[0])[0], 112), "strip": strip,
+            "curve": parts.curve(made.values, f"climbed: {settings.climbs}", made.steps),
+            "status": self._sentence(made), "made": made, "progress": 1,
+            "python": [*self.lines_of(settings, made.steps), "*_, (step, images, values) = climbing",
+                       f"image_grid(contrast(images, gain={settings.gain:g}), limits=(0, 1), width=3)"],
+        }  # fmt: skip
 
-    def _hint(self, features, settings, before):
+    def _show_step(self, step):
+        """Show the step that is chosen in the strip."""
+        if self.frames and step in self.frames[0]:
+            frames, settings = self.frames
+            png = self._large(frames[step], settings)["strong"]
+            self.shown["strong"].value = png, f"step {step}, contrast enhanced"
+
+    def lines_of(self, settings, steps=None):
+        """Return the Python that climbs `steps` steps of what the settings say, all without a number."""
+        extractor = "feature_extractor" if settings.climbs == "activation" else "pre_activation_extractor"
+        leak = f", leak={CLIMBS[settings.climbs]}" if settings.climbs == "leaky pre-activation" else ""
+        cut = f"[:{steps}]" if steps not in (None, settings.epochs) else ""
+        return [
+            f"features = {extractor}(model, {settings.layer!r})",
+            *self._start_lines(settings),
+            f"step_sizes = np.geomspace({settings.epsilon:g}, {settings.cooled_to:g}, {settings.epochs}){cut}",
+            f"objective = Channels(features, [{settings.map}]{leak})",
+            f"climbing = climb(objective, start, step_sizes, {'precondition=soften, ' * settings.softened}"
+            "reports=range)",
+        ]
+
+    def _start_lines(self, settings):
+        height, width, channels = self.shape
+        weights = {int(name[6:]): getattr(settings, name) for name in self.noise}
+        scales = {grid: weight for grid, weight in weights.items() if weight}
+        if settings.start == NOISE and not scales:
+            raise Refusal("all fluctuation scales are 0, so there is nothing to start from; raise one of them")
+        maker, made = ("fluctuations", scales) if settings.start == NOISE else (
+            "spectral_fluctuations", settings.exponent)
+        size = "" if max(height, width) == 28 else f", size={max(height, width)}"
+        fit = "" if height == width else f"[:, :{height}, :{width}]"
+        fit += "" if channels == 1 else f".repeat({channels}, axis=-1)"
+        count, name = (CANDIDATES, "candidates") if settings.precursor else (1, "start")
+        lines = [f"{name} = {maker}({count}, {made}, seed={settings.seed}{size}){fit}"]
+        if not settings.precursor:
+            return lines
+        return [*lines,
+                f"start = find_precursors(feature_extractor(model, {settings.layer!r}), [{settings.map}], candidates)"]
+
+    def _sentence(self, made):
+        """What came of the climb, in words."""
+        settings, (before, after) = made.settings, made.activations
+        if not after:
+            return f"silent: {self._hint(settings, before)}"
+        end = parts.counted(made.steps, "step") + ", converged" * (made.ascent.status()[0] == "converged")
+        if made.ascent.stopped:
+            end = f"stopped after {made.steps} of {settings.epochs} steps"
+        return f"map {settings.map} of {settings.layer}: mean activation {before:.3g} → {after:.3g}; {end}"
+
+    def _hint(self, settings, before):
         """What to try where a climb ends silent, having begun with the mean activation `before`."""
+        index = settings.map
         if before > 0:
-            return f"the start excites map {settings.index}, but the climb lost it; try smaller steps"
+            return f"the start excites map {index}, but the climb lost it; try smaller steps"
         if settings.climbs != "activation":
-            return f"nothing was found that excites map {settings.index}; try other steps or another seed"
-        if not settings.precursor and self._candidates(features, settings)[1][:, settings.index].max() > 0:
-            return f"this start does not excite map {settings.index}; a precursor does"
-        return f"none of {CANDIDATES} starts excites map {settings.index}; climb the leaky pre-activation"
-
-    def _candidates(self, features, settings):
-        """Fluctuations from which a precursor is chosen, and how strongly each map answers to them."""
-        asked = settings.layer, settings.scales, settings.seed
-        if self.tried[0] != asked:
-            candidates = start_images(self.shape, settings, CANDIDATES)
-            self.tried = asked, (candidates, mean_activations(features, candidates))
-        return self.tried[1]
+            return f"nothing was found that excites map {index}; try other steps or another seed"
+        if not settings.precursor:
+            features = feature_extractor(self.model, settings.layer)
+            settings = type(settings)(**{**vars(settings), "precursor": True})
+            best = self.run(self._start_lines(settings))["start"]
+            if mean_activations(features, best)[0, index] > 0:
+                return f"this start does not excite map {index}; a precursor does"
+        return f"none of {CANDIDATES} starts excites map {index}; climb the leaky pre-activation"
 
 
 def save_oip(made):
-    """Write the picture as a PNG file, and yield the sentence that says so."""
-    if made is None:
-        raise ValueError("there is no picture to save yet; wait for the first one")
-    path = parts.free_path(f"oip_{made.settings.layer}_map_{made.settings.index}", ".png")
+    """Write the picture as a PNG file, and return the sentence that says so."""
+    path = parts.free_path(f"oip_{made.settings.layer}_map_{made.settings.map}", ".png")
     shown = contrast(made.ascent.images, gain=made.settings.gain)[0]
-    save_picture(path, parts.enlarged(shown, max(1, 560 // max(shown.shape))))
-    yield f"saved as {path} in the folder of the notebook"
-
-
-def objective_of(model, settings):
-    """Return the objective that the settings stand for."""
-    if settings.climbs == "activation":
-        return Channels(feature_extractor(model, settings.layer), [settings.index])
-    before = pre_activation_extractor(model, settings.layer)
-    return Channels(before, [settings.index], leak=CLIMBS[settings.climbs])
-
-
-def start_images(shape, settings, count):
-    """Return `count` random start images for a network that sees images of `shape` (height, width, channels)."""
-    height, width, channels = shape
-    images = _maker(settings)(count, settings.scales, settings.seed, max(height, width))
-    return images[:, :height, :width].repeat(channels, axis=-1)
-
-
-def sentence_of(made):
-    """Return what came of the climb in words."""
-    settings, (before, after) = made.settings, made.activations
-    if made.hint:
-        return f"silent: {made.hint}"
-    end = f"{made.steps} steps" + (", converged" if made.ascent.status()[0] == "converged" else "")
-    if made.ascent.stopped:
-        end = f"stopped after {made.steps} of {settings.epochs} steps"
-    return f"map {settings.index} of {settings.layer}: mean activation {before:.3g} → {after:.3g}; {end}"
-
-
-def call_of(shape, made):
-    """Return (imports, lines): the Python that makes exactly this picture with the model named `model`."""
-    settings = made.settings
-    extractor = "feature_extractor" if settings.climbs == "activation" else "pre_activation_extractor"
-    leak = f", leak={CLIMBS[settings.climbs]}" if settings.climbs == "leaky pre-activation" else ""
-    cut = f"[:{made.steps}]" if made.ascent.stopped else ""
-    imports = {
-        f"from helpers.activations import {extractor}",
-        f"from helpers.ascent import ascend{', soften' if settings.softened else ''}",
-        "from helpers.figures import image_grid",
-        f"from helpers.fluctuations import {_maker(settings).__name__}",
-        "from helpers.images import contrast",
-        "from helpers.objectives import Channels",
-    }
-    if settings.precursor:
-        imports |= {"from helpers.activations import feature_extractor", "from helpers.oips import find_precursors"}
-    return imports, [
-        f"features = {extractor}(model, {settings.layer!r})",
-        *_start_lines(shape, settings),
-        f"step_sizes = np.geomspace({settings.epsilon:g}, {settings.last_epsilon:g}, {settings.epochs}){cut}",
-        f"ascent = ascend(Channels(features, [{settings.index}]{leak}), start, step_sizes"
-        f"{', precondition=soften' if settings.softened else ''})",
-        f"image_grid(contrast(ascent.images, gain={settings.gain:g}), limits=(0, 1), width=3)",
-    ]
-
-
-def _start_lines(shape, settings):
-    """The lines of Python that make the start."""
-    height, width, channels = shape
-    size = "" if max(height, width) == 28 else f", size={max(height, width)}"
-    fit = "" if height == width else f"[:, :{height}, :{width}]"
-    fit += "" if channels == 1 else f".repeat({channels}, axis=-1)"
-    count, name = CANDIDATES if settings.precursor else 1, "candidates" if settings.precursor else "start"
-    made = f"{name} = {_maker(settings).__name__}({count}, {settings.scales}, seed={settings.seed}{size}){fit}"
-    if not settings.precursor:
-        return [made]
-    return [
-        made,
-        f"start = find_precursors(feature_extractor(model, {settings.layer!r}), [{settings.index}], candidates)",
-    ]
-
-
-def _maker(settings):
-    """The function that makes the fluctuations."""
-    return fluctuations if isinstance(settings.scales, dict) else spectral_fluctuations
-
-
-def _record(reports):
-    steps, frames, values = zip(*reports)
-    return Ascent(np.array(steps), np.array(frames), np.array(values))
+    times = max(1, 560 // max(shown.shape))
+    save_picture(path, shown.repeat(times, axis=0).repeat(times, axis=1))
+    return f"saved as {path} in the folder of the notebook"

@@ -1,197 +1,163 @@
-"""What the explorers are built of: frame, sheet of pictures to click, bars, curve. Knows no layer and no objective.
+"""What explorers are built of: controls with a word of help, pictures with captions, sheets, bars, curves.
 
 Pictures go to the page as PNG in `ipywidgets.Image`, with a caption beside each; bars and curves are HTML, in the
-colors of the theme and with text that a screen reader finds. The page may call back in any thread while the worker
-paints: both hold the worker's lock, so neither sees the other's work half done.
+colors of the theme and with text that a screen reader finds. Knows no layer and no objective.
 """
 
 import html
 import itertools
-import traceback
 from functools import lru_cache
 from pathlib import Path
-from weakref import WeakKeyDictionary
+from typing import NamedTuple
 
+import anywidget
+import ipywidgets as widgets
 import numpy as np
-from ipywidgets import HTML, Box, Button, GridBox, Image, Layout, ToggleButton, VBox
+import traitlets
+from ipywidgets import HTML, Box, Image, Layout, ToggleButton, VBox
 
 from helpers.activations import conv_layers, feature_extractor
 from helpers.data import load_digits
 from helpers.images import resize
 from helpers.models import load_cnn
 from helpers.photos import png_bytes
-from helpers.widgets.worker import Desk, lock
+from helpers.widgets import python
 
-NAMES = {"description_width": "9.5em"}  # room for a control's name
-WIDE = Layout(width="auto")
-_known = WeakKeyDictionary()  # model: whether it is the shipped one
-LABEL = 0.023  # share of a sheet's width that is left for the number above each picture; STYLE's letters fit in
-STYLE = """<style>
-.explorer {width: 100%; overflow: hidden; padding: 2px}
-.explorer-pictures {max-width: 820px}
-.explorer-body {display: flex; flex-flow: row wrap-reverse; gap: 8px 24px; align-items: flex-end; overflow: visible}
-.explorer-controls {flex: 1 1 300px; max-width: 460px; overflow: visible}
-.explorer-pictures {flex: 2 1 330px; min-width: 0; overflow: visible}
-.explorer-row {display: flex; flex-flow: row wrap; gap: 6px 2%; align-items: flex-start; overflow: visible}
-.explorer .widget-button {width: auto}
-.explorer .widget-image {height: auto; min-width: 0; max-width: 100%; object-fit: contain}
-.explorer .widget-html-content {line-height: 1.35}
-.explorer-caption {font-size: 12px; color: var(--jp-ui-font-color1, currentColor)}
-.explorer-status {min-height: 40px; color: var(--jp-ui-font-color1, currentColor)}
-.explorer-failure {border-left: 4px solid #d55e00; padding-left: 8px}
-.explorer-failure pre {white-space: pre-wrap; font-size: 11px}
-.explorer-call pre {white-space: pre-wrap; overflow-wrap: anywhere; font-size: 11px; line-height: 1.3; padding: 6px;
-  margin: 4px 0; background: var(--jp-layout-color2, transparent); color: var(--jp-ui-font-color1, currentColor)}
-.explorer .explorer-working {visibility: hidden}
-.explorer-busy .explorer-working {animation: explorer-appear 0s 0.4s forwards}
-@keyframes explorer-appear {to {visibility: visible}}
-.explorer-sheet {display: grid; container-type: inline-size; overflow: visible; width: 100%}
-.explorer-sheet > .widget-image, .explorer-sheet > .widget-gridbox {grid-area: 1 / 1 / 2 / 2; width: 100%; margin: 0}
-.explorer-sheet button {display: flex; justify-content: center; align-items: flex-start; width: auto; height: auto;
-  min-width: 0; margin: 0; padding: 0; line-height: 1.15; overflow: hidden; background: transparent;
-  font-size: clamp(9px, 1.8cqw, 14px); color: var(--jp-ui-font-color1, currentColor)}
-.explorer .explorer-sheet .widget-button:hover, .explorer .explorer-sheet .widget-button:focus-visible {
-  background: transparent; box-shadow: none; outline: 3px dashed #0072b2; outline-offset: -2px}
-.explorer .explorer-sheet .widget-button.explorer-chosen {outline: 3px solid #d55e00; outline-offset: -2px;
-  font-weight: bold}
-.explorer-bars {display: grid; grid-template-columns: max-content 1fr max-content; gap: 1px 8px; max-width: 26em;
-  font-size: 12px; color: var(--jp-ui-font-color1, currentColor)}
-.explorer-bars div {align-self: center; height: 9px; background: #0072b2; border: 1px solid currentColor}
-.explorer-scale {display: inline-block; width: 8em; height: 0.8em; vertical-align: middle; border: 1px solid}
-.explorer-strip {display: grid; text-align: center; font-size: 11px; color: var(--jp-ui-font-color1, currentColor)}
-.explorer-curve {width: 100%; max-width: 26em; color: var(--jp-ui-font-color1, currentColor)}
-</style>"""
+HERE = Path(__file__).parent
+SHEET_CELL = 96  # pixels along the longer edge of a sheet's pictures, at most
 
 
-class Frame:
-    """What every explorer has: controls, pictures beside or below them, a status in words, Stop, and its desk.
+def _named(kind):
+    """A maker of controls of this kind: name and word of help first, then what the kind itself wants."""
 
-    read   a function without arguments that gives the settings the controls stand for; a ValueError is shown
-    make   a generator function from settings to results, run by the worker
-    paint  a function that shows one result and returns the status in words
-    below  what needs the full width, below controls and pictures
+    def make(name, tip, **options):
+        return kind(description=name, tooltip=tip, style={"description_width": "9.5em"}, layout=Layout(width="auto"),
+                    **options)  # fmt: skip
+
+    return make
+
+
+whole, number, log_number = (_named(kind) for kind in (widgets.IntSlider, widgets.FloatSlider, widgets.FloatLogSlider))
+choice, text, typed = (_named(kind) for kind in (widgets.Dropdown, widgets.Text, widgets.BoundedIntText))
+
+
+def switch(name, tip, value=False):
+    """Return a check box."""
+    return widgets.Checkbox(value, description=name, tooltip=tip, indent=False, layout=Layout(width="auto"))
+
+
+def button(name, icon, tip):
+    """Return a button; `icon` is a name of Font Awesome's, "" for none."""
+    return widgets.Button(description=name, icon=icon, tooltip=tip)
+
+
+def seed(value=0):
+    """Return a control for a random seed."""
+    return typed("random seed", "Another number, another random start; the same number gives the same one again.",
+                 value=value, min=0, max=999_999)  # fmt: skip
+
+
+def dice(of="random seed"):
+    """Return a button that is to roll another value, see `Explorer.roll`."""
+    return button("roll the dice", "random", f"Another {of}, at random.")
+
+
+def layer_and_map(model, layer="", index=0):
+    """Return {"layer": a choice, "map": a slider} of a model; a layer remembers which of its maps was looked at."""
+    layers = conv_layers(model)
+    layer = layer if layer in layers else layers[-1]
+    counts = {name: feature_extractor(model, name).output_shape[-1] for name in layers}
+    seen = {layer: min(index, counts[layer] - 1)}
+    layer = choice("layer", "Which convolutional layer: early ones see little of the image, late ones much.",
+                   options=layers, value=layer)
+    index = whole("map index", "Which feature map (channel) of the layer, counted from 0.", value=seen[layer.value],
+                  min=0, max=counts[layer.value] - 1)  # fmt: skip
+
+    def change_layer(change):
+        seen[change["old"]] = index.value
+        wanted = seen.get(change["new"], min(index.value, counts[change["new"]] - 1))
+        with index.hold_trait_notifications():
+            index.max, index.value = counts[change["new"]] - 1, wanted
+
+    layer.observe(change_layer, "value")
+    return {"layer": layer, "map": index}
+
+
+class Picture(VBox):
+    """A picture above its caption, `width` wide; its value is a PNG file, or (PNG file, caption as HTML)."""
+
+    def __init__(self, caption="", width="100%", png=b""):
+        self.image, self.caption = Image(format="png", value=png, layout=Layout(width="100%")), HTML(small(caption))
+        super().__init__([self.image, self.caption], layout=Layout(width=width, max_width="100%", overflow="visible"))
+
+    @property
+    def value(self):
+        return self.image.value
+
+    @value.setter
+    def value(self, value):
+        png, caption = value if isinstance(value, tuple) else (value, None)
+        self.image.value = png
+        if caption is not None:
+            self.caption.value = small(caption)
+
+
+class Pictures(NamedTuple):
+    """What a `Sheet` shows, see `pictures_of`."""
+
+    picture: bytes
+    columns: int
+    aspect: float
+    numbers: list
+    labels: list
+    notes: list
+
+
+def pictures_of(pictures, numbers=(), labels=(), notes=(), columns=16, edge=SHEET_CELL):
+    """Return pictures `(n, height, width, 1, 3 or 4)` as a `Sheet` shows them, made here and not while it is shown.
+
+    Each has its number, above it a label (the number where there is none) and below it a note, both short texts.
+    """
+    small_ones = thumbnails(pictures, edge)
+    columns = max(1, min(columns, len(pictures)))
+    numbers = [int(number) for number in numbers] or list(range(len(pictures)))
+    height, width = small_ones.shape[1:3]
+    return Pictures(png_bytes(mosaic(small_ones, columns)), columns, (width + 2) / (height + 2), numbers,
+                    [str(label) for label in labels], [str(note) for note in notes])  # fmt: skip
+
+
+class Sheet(anywidget.AnyWidget):
+    """Many small pictures, sent as one: one Tab stop, arrow keys walk over them, rows wrap with the window.
+
+    Its `chosen` is the number of a picture, -1 for none; `link_to` ties it to a control. `edge` is the width in
+    pixels of a picture on the page, `name` what it is called: "map" gives "map 7".
     """
 
-    def __init__(self, controls, pictures, read, make, paint, below=()):
-        self.read, self.paint = read, paint
-        self.status = HTML()
-        self.stop = Button(description="Stop", icon="stop", tooltip="Stop, and keep what is made so far")
-        self.working = HTML("<span class='explorer-working' role='status'>working …</span>")
-        told = row(self.status, self.working, self.stop)  # beside the pictures, where a reader looks
-        self.status.layout.flex = "1 1 220px"
-        sides = (
-            marked(VBox(list(controls)), "explorer-controls"),
-            marked(VBox([told, *pictures]), "explorer-pictures"),
-        )
-        self.view = marked(VBox([HTML(STYLE), marked(Box(sides), "explorer-body"), *below]), "explorer")
-        self.desk = Desk(make, self._show, self.fail, self._busy)
-        self.stop.on_click(lambda _: self.desk.stop())
+    _esm = HERE / "sheet.js"
+    picture = traitlets.Bytes().tag(sync=True)
+    columns, edge, chosen = (traitlets.Int(default).tag(sync=True) for default in (1, 56, -1))
+    aspect, name = traitlets.Float(1.0).tag(sync=True), traitlets.Unicode("picture").tag(sync=True)
+    numbers, labels, notes = (traitlets.List().tag(sync=True) for _ in range(3))
 
-    def ask(self, change=None, alter=lambda settings: settings):
-        """Have a picture made of what the controls say now, altered; usable as a callback of any of them."""
-        with lock:  # else a wish that was read earlier could be asked for later
-            try:
-                settings = alter(self.read())
-            except Exception as error:  # JupyterLab hides what a callback raises
-                self.desk.forget()
-                self.fail(error)
-            else:
-                self.desk.ask(settings)
+    @property
+    def value(self):
+        return Pictures(*(getattr(self, name) for name in Pictures._fields))
 
-    def watch(self, *controls):
-        """Ask anew whenever one of the controls gets another value."""
-        for control in controls:
-            control.observe(self.ask, "value")
+    @value.setter
+    def value(self, shown):
+        with self.hold_sync():
+            for name, value in shown._asdict().items():
+                setattr(self, name, value)
 
-    def guarded(self, callback):
-        """Return the callback, undisturbed by the worker, its error shown: JupyterLab hides what a callback raises."""
-
-        def undisturbed(*arguments):
-            with lock:
-                try:
-                    callback(*arguments)
-                except Exception as error:
-                    self.fail(error)
-
-        return undisturbed
-
-    def on_click(self, button, action):
-        """Do `action`, a function without arguments, whenever the button is pressed."""
-        button.on_click(self.guarded(lambda _: action()))
-
-    def on_change(self, control, callback):
-        """Call `callback` with each change of the control's value."""
-        control.observe(self.guarded(callback), "value")
-
-    def roll(self, control, dice, highest):
-        """Give the control a random whole number below `highest` whenever the button `dice` is pressed."""
-        self.on_click(dice, lambda: control.set_trait("value", int(np.random.default_rng().integers(highest))))
-
-    def save_with(self, button, asked, save):
-        """Have a file written by the worker whenever the button is pressed, and say so.
-
-        `save` is a generator function from what `asked()` gives to the sentence; nothing that is asked for elsewhere
-        takes its place.
-        """
-        desk = Desk(save, self.say, self.fail, lambda busy: None)
-        self.on_click(button, lambda: desk.ask(asked()))
-
-    def say(self, sentence):
-        """Show a sentence as the status."""
-        self.status.value = f"<div class='explorer-status' role='status'>{html.escape(sentence)}</div>"
-
-    def fail(self, error):
-        """Show an exception as one sentence; one that is no fault of the reader's with its traceback folded below."""
-        told = isinstance(error, (ValueError, OSError))
-        sentence = html.escape(str(error) if told else f"{type(error).__name__}: {error}")
-        trace = html.escape("".join(traceback.format_exception(error)))
-        folded = "" if told else f"<details><summary>where it happened</summary><pre>{trace}</pre></details>"
-        self.status.value = f"<div class='explorer-status explorer-failure' role='alert'>{sentence}{folded}</div>"
-
-    def _show(self, result):
-        self.say(self.paint(result))
-
-    def _busy(self, busy):
-        (self.view.add_class if busy else self.view.remove_class)("explorer-busy")
+    def link_to(self, control):
+        """Have the sheet choose what a control with a number says, and the control say what is chosen."""
+        traitlets.dlink((control, "value"), (self, "chosen"))
+        self.observe(lambda change: change["new"] >= 0 and control.set_trait("value", change["new"]), "chosen")
 
 
-class Sheet:
-    """Many small pictures in one, each a button with its number: to be clicked, or reached with the Tab key.
-
-    choose  a function of the number of the picture that was chosen
-    name    what a picture shows, for the tooltip: "map" gives "map 7"
-    """
-
-    def __init__(self, choose, name="map"):
-        self.choose, self.name, self.buttons = choose, name, {}
-        self.image = Image(format="png")
-        self.grid = GridBox()
-        self.view = marked(Box([self.image, self.grid]), "explorer-sheet")
-
-    def show(self, pictures, numbers, columns):
-        """Show `pictures (n, height, width, 3 or 4)`, each under its number; those beyond the numbers get no button."""
-        label = round(LABEL * min(columns, len(pictures)) * (pictures.shape[2] + 2))
-        self.image.value = png_bytes(mosaic(pictures, columns, label))
-        self.grid.layout.grid_template_columns = f"repeat({min(columns, len(pictures))}, minmax(0, 1fr))"
-        self.grid.children = tuple(self._button(int(number)) for number in numbers)
-
-    def mark(self, chosen, starred=()):
-        """Outline the picture with the number `chosen`, and put a star beside the numbers `starred`."""
-        for number, button in list(self.buttons.items()):
-            (button.add_class if number == chosen else button.remove_class)("explorer-chosen")
-            button.description = f"{number}{'★' if number in starred else ''}"
-
-    def _button(self, number):
-        if number not in self.buttons:
-            button = Button(description=str(number), tooltip=f"{self.name} {number}")
-            button.on_click(lambda _: self.choose(number))
-            self.buttons[number] = button
-        return self.buttons[number]
-
-
-def row(*widgets):
+def row(*shown):
     """Return the widgets beside one another, or below where there is no room."""
-    return marked(Box(list(widgets)), "explorer-row")
+    return marked(Box(list(shown)), "explorer-row")
 
 
 def marked(widget, *classes):
@@ -201,42 +167,48 @@ def marked(widget, *classes):
     return widget
 
 
-def captioned(image, caption, width):
-    """Return an image widget above its caption, `width` wide or less; the caption may be text or an HTML widget."""
-    image.layout.width = "100%"
-    below = caption if isinstance(caption, HTML) else HTML(small(caption))
-    return VBox([image, below], layout=Layout(width=width, max_width="100%", overflow="visible"))
-
-
 def small(text):
     """Return HTML for a small text, such as one below a picture."""
     return f"<div class='explorer-caption'>{text}</div>"
 
 
-def mosaic(pictures, columns, label=0, gap=1):
-    """Return pictures `(n, height, width, 3 or 4)` as one `(h, w, 4)`, row by row, on a transparent ground.
+def folded(shown, name, icon):
+    """Return a widget behind a button with this name; it stays open, or closed, while it changes."""
+    toggle = ToggleButton(False, description=name, icon=icon, tooltip=f"Show or hide: {name}.")
+    toggle.layout.width = "max-content"
 
-    Above each are `label` rows of pixels, around it `gap`. All cells are of one size, so that an HTML grid of as
-    many columns fits onto them.
+    def unfold(change=None):
+        shown.layout.display = None if toggle.value else "none"
+
+    toggle.observe(unfold, "value")
+    unfold()
+    return VBox([toggle, shown], layout=Layout(overflow="visible"))
+
+
+def mosaic(pictures, columns, gap=1):
+    """Return pictures `(n, height, width, 1, 3 or 4)` as one `(h, w, 4)`, row by row, on a transparent ground.
+
+    Around each are `gap` rows and columns of pixels, so that one never shines into the next.
     """
-    count, height, width = pictures.shape[:3]
-    columns = min(columns, count)
+    count, height, width, channels = pictures.shape
     rows = -(-count // columns)
-    cells = np.zeros((rows * columns, height + label + 2 * gap, width + 2 * gap, 4), np.float32)
-    cells[:count, gap + label : gap + label + height, gap : gap + width, 3] = 1
-    cells[:count, gap + label : gap + label + height, gap : gap + width, : pictures.shape[3]] = pictures
+    cells = np.zeros((rows * columns, height + 2 * gap, width + 2 * gap, 4), np.float32)
+    within = cells[:count, gap : gap + height, gap : gap + width]
+    within[..., 3] = 1
+    within[..., : max(3, channels)] = pictures
     tall, broad = cells.shape[1:3]
     cells = cells.reshape(rows, columns, tall, broad, 4).transpose(0, 2, 1, 3, 4)
     return cells.reshape(rows * tall, columns * broad, 4)
 
 
-def enlarged(picture, times):
-    """Return one picture `(height, width, channels)` with each pixel a square of `times` pixels, edges sharp."""
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
+def large(picture, edge=224):
+    """Return the PNG file of one picture `(height, width, channels)`, small ones with pixels as sharp squares."""
+    times = max(1, edge // max(picture.shape[:2]))
+    return png_bytes(picture.repeat(times, axis=0).repeat(times, axis=1))
 
 
 def thumbnails(pictures, edge):
-    """Return pictures `(n, height, width, 3)` with `edge` pixels or a little less along their longer side."""
+    """Return pictures `(n, height, width, channels)` with `edge` pixels or a little less along their longer side."""
     longer = max(pictures.shape[1:3])
     if longer <= edge:
         return pictures.repeat(edge // longer, axis=1).repeat(edge // longer, axis=2)
@@ -244,17 +216,10 @@ def thumbnails(pictures, edge):
     return np.clip(resize(pictures, size), 0, 1)
 
 
-def strip_labels(labels):
-    """Return HTML that puts labels below the pictures of a `mosaic` of one row."""
-    cells = "".join(f"<span>{label}</span>" for label in labels)
-    columns = f"grid-template-columns: repeat({len(labels)}, 1fr)"
-    return f"<div class='explorer-strip' style='{columns}'>{cells}</div>"
-
-
 def bars(names, shares, texts):
     """Return HTML with one bar for each name, as long as its share 0..1, and a text at its end."""
-    rows = (f"<span>{name}</span><div style='width: {100 * share:.1f}%'></div><span>{text}</span>"
-            for name, share, text in zip(names, shares, texts))
+    rows = (f"<span>{html.escape(str(name))}</span><div style='width: {100 * share:.1f}%'></div>"
+            f"<span>{html.escape(str(text))}</span>" for name, share, text in zip(names, shares, texts))
     return f"<div class='explorer-bars'>{''.join(rows)}</div>"
 
 
@@ -266,7 +231,7 @@ def curve(values, name, steps):
     y = 88 - 70 * (values - low) / max(high - low, 1e-9)
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y))
     name = html.escape(name)
-    told = f"{name}, from {values[0]:.3g} to {values[-1]:.3g} in {steps} steps"
+    told = f"{name}, from {values[0]:.3g} to {values[-1]:.3g} in {counted(steps, 'step')}"
     return (f"<div class='explorer-curve'><svg viewBox='0 0 400 108' role='img' aria-label='{told}'>"
             f"<polyline points='{points}' fill='none' stroke='#0072b2' stroke-width='2.5'/>"
             "<path d='M8 92H392' stroke='currentColor' stroke-width='0.7'/>"
@@ -276,8 +241,28 @@ def curve(values, name, steps):
             "</g></svg></div>")
 
 
-def checked_model(model):
-    """Return the model if it can be explored; ValueError for one without maps or without one known input."""
+def counted(count, noun, plural=""):
+    """Return "1 step" or "45 steps"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def code_shown(model, lines, again):
+    """Return HTML that shows the Python that makes a picture with `model`, above it how to open the explorer so."""
+    import_line = f"from helpers.widgets import {again.split('(')[0]}"
+    blocks = [("opens this again", f"{import_line}\n{again}")]
+    if lines:
+        blocks.append(("makes the picture", python.script(model, lines)))
+    return "".join(
+        f"<div class='explorer-call'><button class='jupyter-button widget-button explorer-copy' "
+        f"title='Copy these lines.'>copy</button> {name}<pre>{html.escape(code, quote=False)}</pre></div>"
+        for name, code in blocks
+    )  # fmt: skip
+
+
+def checked_model(model=None):
+    """Return the model if it can be explored, the shipped CNN for None; ValueError for one without maps or input."""
+    if model is None:
+        return load_cnn()
     if not conv_layers(model):
         raise ValueError(f"model {model.name!r} has no Conv2D layer of its own, so there are no maps to look at")
     feature_extractor(model, conv_layers(model)[-1])  # refuses what has no graph, or not one input
@@ -297,54 +282,6 @@ def image_shape(model):
         raise ValueError(f"model {model.name!r} sees images of {channels} channels; only 1 (gray) or 3 (color) can be "
                          "shown")
     return height or 28, width or 28, channels
-
-
-def python_call(model, imports, lines):
-    """Return HTML that shows the Python lines that make a picture with `model`, and a button that copies them."""
-    if is_shipped(model):
-        imports, lines = [*imports, "from helpers.models import load_cnn"], ["model = load_cnn()", *lines]
-    else:
-        lines = ["# model is the one this explorer was opened with", *lines]
-    numpy = ["import numpy as np"] if any("np." in line for line in lines) else []
-    code = html.escape("\n".join([*numpy, *sorted(imports), "", *lines]), quote=False)
-    text = "this.parentNode.querySelector('pre').textContent"
-    copy = (f"(navigator.clipboard ? navigator.clipboard.writeText({text}) : Promise.reject())"
-            ".then(() => this.textContent = 'copied', () => this.textContent = 'select it and press Ctrl+C')")
-    return (f"<div class='explorer-call'><button class='jupyter-button widget-button' onclick=\"{copy}\">copy</button>"
-            f"<pre>{code}</pre></div>")
-
-
-def folded(shown, name):
-    """Return an HTML widget behind a button with this name; it stays open, or closed, while its text changes."""
-    toggle = ToggleButton(False, description=name, icon="code", layout=Layout(width="max-content"))
-
-    def unfold(change=None):
-        shown.layout.display = None if toggle.value else "none"
-
-    toggle.observe(unfold, "value")
-    unfold()
-    return VBox([toggle, shown], layout=Layout(overflow="visible"))
-
-
-def is_shipped(model):
-    """Return whether the model is the shipped one: same layers, weights and answers; looked at once."""
-    if model not in _known:
-        _known[model] = _agrees_with_shipped(model)
-    return _known[model]
-
-
-def _agrees_with_shipped(model):
-    try:
-        shipped = load_cnn()
-    except (OSError, ValueError):  # its file is gone or broken, which is no trouble for a model of the reader's own
-        return False
-    if len(model.outputs) != 1 or [layer.name for layer in model.layers] != [layer.name for layer in shipped.layers]:
-        return False
-    weights, wanted = model.get_weights(), shipped.get_weights()
-    if len(weights) != len(wanted) or not all(map(np.array_equal, weights, wanted)):
-        return False
-    images = np.random.default_rng(0).standard_normal((4, 28, 28, 1)).astype(np.float32)  # tells other activations
-    return np.allclose(model(images, training=False), shipped(images, training=False), atol=1e-5)
 
 
 def free_path(stem, ending):

@@ -12,8 +12,8 @@ from helpers.figures import as_calculated, enhanced, zoo_sheet
 from helpers.images import to_display
 from helpers.oips import create_oips
 from helpers.photos import png_bytes
-from helpers.widgets import parts
-from helpers.widgets.worker import Desk
+from helpers.widgets import frame_before as parts
+from helpers.widgets.frame_before import Desk
 
 RENDERINGS = {"contrast enhanced, gray": enhanced, "as calculated, in colors": as_calculated}
 BY_INDEX, BY_VALUE, BY_CLASS = "map index", "mean activation of the OIP", "answer to the class below"
