@@ -70,7 +70,7 @@ class Digits(VBox):
         self.next = parts.button("next", "arrow-right", "The digit after this one.")
         self.photo = Upload(label="photo of a digit", tip="A file with one digit on plain paper; or drop it here.")
         self.pad = Pad()
-        self.unfold = ToggleButton(False, description="draw your own", icon="pencil", tooltip="A pad to draw a digit on.")
+        self.unfold = ToggleButton(False, description="draw your own", icon="pencil", tooltip="A pad to draw on.")
         self.undo = parts.button("undo", "undo", "Take the last stroke away.")
         self.clear = parts.button("clear", "eraser", "Take all ink and the photo away.")
         self.panel = VBox([HTML(parts.small(EUROPEAN)), self.pad, parts.row(self.undo, self.clear)])
