@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import checks
-from helpers.graph import bytes_per_image, call_of, calls, image_of, maker_of, readers_of
+from helpers.graph import bytes_per_image, call_of, image_of, maker_of, readers_of, refuse_channels_first
 
 BATCH_BYTES = 64e6  # of the largest maps on the way: so many images are looked at together, whatever the network
 NORMALIZATIONS = tuple(
@@ -207,7 +207,7 @@ def _check_geometry(geometry, shape):
 def _extractor(model, layer, find_output):
     known = _extractors.setdefault(model, {})
     if (find_output, layer) not in known:
-        _refuse_channels_first(calls(model))
+        refuse_channels_first(model)
         images, output = find_output(model, call_of(model, layer))
         if output.dtype != "float32":  # mixed precision: all that follows calculates in float32
             images, output = _in_a_graph_of_its_own(images, output, lambda half: keras.ops.cast(half, "float32"))
@@ -272,15 +272,6 @@ def _passes_on(layer):
 
 def _has_fused(layer):
     return getattr(layer, "activation", None) not in (None, keras.activations.linear)
-
-
-def _refuse_channels_first(graph):
-    for call in graph:
-        if getattr(call.layer, "data_format", None) == "channels_first":
-            raise ValueError(f"layer {call.layer.name!r} has its channels first, so its maps would be taken for rows; "
-                             "build the model with data_format='channels_last'")
-        if isinstance(call.layer, keras.Model) and getattr(call.layer, "inputs", None):
-            _refuse_channels_first(calls(call.layer))
 
 
 class _BeforeActivation(keras.layers.Layer):

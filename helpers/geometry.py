@@ -8,6 +8,10 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
+from helpers.graph import calls, image_of, refuse_channels_first
+
+POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)  # behind them there is no place any more
+
 
 class Geometry(NamedTuple):
     """What one node of a layer sees, along one axis of the image; see `receptive_fields`."""
@@ -39,15 +43,14 @@ def receptive_fields(model):
     if len(model.inputs or ()) != 1 or None in model.input_shape[1:]:
         raise ValueError(f"model {model.name!r} needs one input of a fixed size, such as keras.Input((28, 28, 1))")
     table, field, stride, start, seen = [], 1, 1, 0, (0, model.input_shape[1] - 1)
-    for layer in _checked_chain(model):
+    for layer, (read,), (given,) in _checked_chain(model):
         window = _window(layer)
         if window is None:
             continue
         kernel, step, padding = window
-        missing = (layer.output.shape[1] - 1) * step + kernel - layer.input.shape[1]
-        start -= stride * (max(0, missing) // 2 if padding == "same" else 0)
+        start -= stride * _padding(layer, read, given, kernel, step) if padding == "same" else 0
         field, stride = field + (kernel - 1) * stride, step * stride
-        _, height, width, maps = layer.output.shape
+        _, height, width, maps = given.shape
         end = start + (height - 1) * stride + field - 1
         seen = (max(seen[0], start), min(seen[1], end))  # what the layer below lost stays lost
         table.append(Geometry(layer.name, (height, width), maps, layer.count_params(), field, stride, start, seen))
@@ -58,59 +61,73 @@ def any_size(model):
     """Return the convolutional trunk of `model`, which runs on images of any size, `(n, height, width, channels)`.
 
     The trunk is everything before the first layer that no longer gives maps, such as Flatten, Dense or a global
-    pooling. It has the same layer names and a copy of the weights; `model` is left untouched. Raises ValueError for
-    a model with branches, without a convolution, or with a layer that knows the size of its images. Introduced in
-    notebook 07, where it makes octaves possible.
+    pooling. It may branch and join again, as in ResNet50. It has the same layer names and a copy of the weights;
+    `model` is left untouched. Raises ValueError for a model whose maps end in several places, without a convolution,
+    with a model for a layer, or with a layer that knows the size of its images. Introduced in notebook 07, where it
+    makes octaves possible.
     """
     if len(model.inputs or ()) != 1 or len(model.inputs[0].shape) != 4:
         raise ValueError(f"model {model.name!r} needs one input of images, such as keras.Input((28, 28, 1))")
-    trunk = list(_trunk(model))
-    if not any(isinstance(layer, layers.Conv2D) for layer in trunk):
+    refuse_channels_first(model)
+    trunk = keras.Model(image_of(model), _last_maps(model))
+    if not any(isinstance(layer, layers.Conv2D) for layer in trunk.layers):
         raise ValueError(f"model {model.name!r} has no Conv2D layer before its maps end, so there is no trunk to keep")
-    maps = images = keras.Input((None, None, model.inputs[0].shape[-1]), name=model.inputs[0].name)
-    for layer in trunk:
-        try:
-            twin = type(layer).from_config(layer.get_config())
-            maps = twin(maps)
-            twin.set_weights(layer.get_weights())
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"layer {layer.name!r} knows the size of its images; any_size needs layers that do not, "
-                             "such as convolutions and poolings") from error
-    return keras.Model(images, maps, name=f"{model.name}_any_size")
+    images = keras.Input((None, None, model.inputs[0].shape[-1]), name=model.inputs[0].name)
+    twin = keras.models.clone_model(trunk, input_tensors=images, call_function=_call_for_any_size)
+    twin = keras.Model(images, twin.outputs[0], name=f"{model.name}_any_size")
+    twin.set_weights(trunk.get_weights())
+    return twin
 
 
-def _trunk(model):
-    """The layers from the image up to the last that gives maps, refused where they are no chain."""
-    below = None
-    for layer in model.layers:
-        if isinstance(layer, layers.InputLayer):
-            continue
-        read = layer.input
-        branch = isinstance(read, (list, tuple)) or (below and read._keras_history.operation is not below)
-        if branch or isinstance(layer, keras.Model):
-            raise ValueError(f"layer {layer.name!r} is a model itself or part of a branch; any_size needs a "
-                             "chain of layers")
-        if len(layer.output.shape) != 4:
-            return
-        yield layer
-        below = layer
+def _last_maps(model):
+    """The symbolic tensor in which the maps of a model end, refused unless all that are made lead to it."""
+    ways = {}  # for each tensor that still holds maps the numbers of the calls that lead to it
+    for number, (layer, reads, gives) in enumerate(calls(model)):
+        below = [ways[id(read)] for read in reads if id(read) in ways]
+        still = len(gives[0].shape) == 4 and not isinstance(layer, POOLINGS) and (below or not reads)
+        if still and isinstance(layer, keras.Model):
+            raise ValueError(f"layer {layer.name!r} is a model itself; any_size needs one model of layers")
+        if still:
+            last, ways[id(gives[0])] = gives[0], {number}.union(*below)
+    if len(ways[id(last)]) < len(ways):
+        raise ValueError(f"the maps of model {model.name!r} end in several places, in branches that never meet; "
+                         "any_size needs one last layer that gives maps")
+    return last
+
+
+def _call_for_any_size(layer, *arguments, **options):
+    try:
+        return layer(*arguments, **options)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"layer {layer.name!r} knows the size of its images; any_size needs layers that do not, "
+                         "such as convolutions and poolings") from error
 
 
 def _checked_chain(model):
-    """The layers of the model, refused unless each reads the one before it and leaves nodes in known places."""
-    below = None
-    for layer in model.layers:
-        if isinstance(layer, layers.InputLayer):
-            continue
+    """The calls behind the image, refused unless each reads what the one before gives and keeps nodes in place."""
+    refuse_channels_first(model)
+    image, *chain = calls(model)
+    below = image.gives[0]
+    for call in chain:
+        layer, (read, *others), (given, *_) = call
         if isinstance(layer, keras.Model):
             raise ValueError(f"layer {layer.name!r} is a model itself; ask for its receptive fields alone")
-        read = layer.input
-        if isinstance(read, (list, tuple)) or (below and read._keras_history.operation is not below):
+        if others or read is not below:
             raise ValueError(f"layer {layer.name!r} is part of a branch; receptive fields are for a chain of layers")
-        if len(layer.output.shape) == 4 and layer.output.shape[1:3] != read.shape[1:-1] and _window(layer) is None:
+        if len(given.shape) == 4 and given.shape[1:3] != read.shape[1:-1] and _window(layer) is None:
             raise ValueError(f"layer {layer.name!r} moves nodes in a way that receptive_fields does not know")
-        yield layer
-        below = layer
+        yield call
+        below = given
+
+
+def _padding(layer, read, given, kernel, step):
+    """The rows that "same" adds above the maps that a layer reads, which must be the columns on their left too."""
+    missing = [max(0, (after - 1) * step + kernel - before) // 2
+               for before, after in zip(read.shape[1:3], given.shape[1:3])]  # fmt: skip
+    if missing[0] != missing[1]:
+        raise ValueError(f"layer {layer.name!r} pads {missing[0]} rows and {missing[1]} columns, so its fields begin "
+                         "at other rows than columns; use images as high as wide")
+    return missing[0]
 
 
 def _window(layer):

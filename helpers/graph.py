@@ -82,6 +82,16 @@ def image_of(model):
     return inputs[0]
 
 
+def refuse_channels_first(model):
+    """Raise ValueError if a layer of a model, or of a model within it, has its channels first."""
+    for layer, _, _ in calls(model):
+        if getattr(layer, "data_format", None) == "channels_first":
+            raise ValueError(f"layer {layer.name!r} has its channels first, so its maps would be taken for rows; "
+                             "build the model with data_format='channels_last'")
+        if isinstance(layer, keras.Model) and len(getattr(layer, "inputs", None) or ()) == 1:
+            refuse_channels_first(layer)
+
+
 def bytes_per_image(model, shape):
     """Return the bytes of the largest tensor on the way of one image of `shape` to the outputs of a model.
 

@@ -213,17 +213,69 @@ def test_the_trunk_holds_a_copy_and_leaves_the_model_untouched():
     assert model.input_shape == (None, 12, 12, 1) and any_size(trunk).output_shape == trunk.output_shape
 
 
+def without_a_chain(kind):
+    """Maps that part and join again: by addition, through an operation, or weighted by a pooled branch."""
+    images = keras.Input((12, 12, 1), name="images")
+    start = layers.Conv2D(4, 3, activation="relu", name="start")(images)
+    side = layers.Conv2D(4, 3, padding="same", name="side")(start)
+    if kind == "operations":
+        side = keras.ops.multiply(keras.ops.relu(side), 0.5)
+    if kind == "pooled":  # squeeze and excitation
+        side = layers.Reshape((1, 1, 4))(layers.Dense(4, "sigmoid")(layers.GlobalAveragePooling2D()(start)))
+    joined = (layers.Multiply if kind == "pooled" else layers.Add)(name="joined")([start, side])
+    end = layers.MaxPooling2D(2, name="end")(joined)
+    head = layers.Conv2D(3, 1)(layers.GlobalAveragePooling2D(keepdims=True)(end))  # a head may be made of maps as well
+    return keras.Model(images, layers.Flatten()(head))
+
+
+@pytest.mark.parametrize("kind", ["added", "operations", "pooled"])
+def test_a_trunk_that_parts_and_joins_again_answers_as_the_model_does_and_takes_any_size(kind):
+    model = without_a_chain(kind)
+    trunk = any_size(model)
+    digits = np.random.default_rng(0).standard_normal((2, 12, 12, 1)).astype(np.float32)
+    for name in ("start", "joined", "end"):
+        expected = feature_extractor(model, name)(digits)
+        np.testing.assert_allclose(feature_extractor(trunk, name)(digits), expected, atol=1e-5)
+    assert trunk.output_shape == (None, None, None, 4)
+    assert trunk(np.zeros((1, 30, 22, 1))).shape == (1, 14, 10, 4)
+
+
+def test_a_branch_that_leaves_the_maps_early_does_not_shorten_the_trunk():
+    images = keras.Input((12, 12, 1))
+    first = layers.Conv2D(2, 3, name="first")(images)
+    aside = layers.Dense(3)(layers.Flatten()(first))
+    last = layers.Conv2D(3, 3, name="last")(first)
+    trunk = any_size(keras.Model(images, layers.Concatenate()([aside, layers.Flatten()(last)])))
+    assert trunk.layers[-1].name == "last"
+
+
 def test_models_without_a_trunk_for_any_size_are_refused():
-    maps = keras.Input((12, 12, 1))
-    branches = keras.Model(maps, keras.layers.Add()([keras.layers.Conv2D(2, 3)(maps), keras.layers.Conv2D(2, 3)(maps)]))
-    layers = keras.layers
+    images = keras.Input((12, 12, 1))
+    first = keras.Sequential([keras.Input((1, 12, 12)), layers.Conv2D(2, 3, data_format="channels_first")])
+    apart = [layers.Flatten()(layers.Conv2D(2, size)(images)) for size in (3, 5)]
     refused = {
-        "chain": branches,
+        "end in several places": keras.Model(images, layers.Concatenate()(apart)),
         "model itself": keras.Sequential([keras.Input((12, 12, 1)), keras.Sequential([layers.Conv2D(2, 3)])]),
         "no Conv2D": keras.Sequential([keras.Input((12, 12, 1)), layers.Flatten(), layers.Dense(3)]),
         "input of images": keras.Sequential([keras.Input((144,)), layers.Reshape((12, 12, 1)), layers.Conv2D(2, 3)]),
         "knows the size": keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(2, 3), layers.PReLU()]),
+        "channels first": first,
     }
     for sentence, model in refused.items():
         with pytest.raises(ValueError, match=sentence):
             any_size(model)
+
+
+def test_what_receptive_fields_would_count_wrongly_is_refused():
+    first = keras.Sequential([keras.Input((1, 12, 12)), layers.Conv2D(2, 3, data_format="channels_first")])
+    with pytest.raises(ValueError, match="channels first"):
+        receptive_fields(first)
+    uneven = keras.Sequential([keras.Input((12, 13, 1)), layers.Conv2D(2, 3, 2, padding="same", name="uneven")])
+    with pytest.raises(ValueError, match="'uneven' pads 0 rows and 1 columns"):
+        receptive_fields(uneven)
+
+
+def test_operations_in_a_chain_keep_the_nodes_in_place():
+    images = keras.Input((12, 12, 1))
+    model = keras.Model(images, layers.Conv2D(2, 3)(keras.ops.relu(layers.Conv2D(2, 3)(images))))
+    assert [one.field for one in receptive_fields(model)] == [3, 5]

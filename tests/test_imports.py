@@ -26,7 +26,7 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "figures": {"images"},
     "drawings": {"figures"},
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
-    "geometry": set(),
+    "geometry": {"graph"},
     "autoencoders": {"data", "training"},
     "latent": {"ascent"},
     "scores": {"activations"},

@@ -482,14 +482,16 @@ def test_a_network_that_cannot_dream_is_refused(network, sentence):
         dream_lab(network())
 
 
-def test_a_network_with_branches_is_told_so_where_octaves_are_asked_for():
+def test_a_network_with_branches_dreams_in_octaves_where_they_meet_and_is_told_so_where_they_do_not():
     images_in = keras.Input((28, 28, 1))
     branches = [keras.layers.Conv2D(2, 3, padding="same")(images_in) for _ in range(2)]
-    explorer = dream_lab(keras.Model(images_in, keras.layers.Concatenate()(branches)))
-    put(explorer, "photo size", 280)
-    assert "mean change" in status(explorer)
-    put(explorer, "dream in", "octaves")
-    assert "any_size needs a chain of layers" in status(explorer)
+    together, apart = keras.layers.Concatenate()(branches), [keras.layers.Flatten()(branch) for branch in branches]
+    for output, told in ((together, "mean change"), (keras.layers.Concatenate()(apart), "end in several places")):
+        explorer = dream_lab(keras.Model(images_in, output))
+        put(explorer, "photo size", 280)
+        assert "mean change" in status(explorer)
+        put(explorer, "dream in", "octaves")
+        assert told in status(explorer)
 
 
 def test_octaves_share_one_trunk_that_follows_the_training():
