@@ -19,6 +19,7 @@ ascent        the engine: batched gradient ascent on the sphere of standardized 
 matching      which map of one network does the work of which map of another
 oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
 dreams        carving a map's pattern into a photograph: whole, in tiles, in octaves
+dream         one dream from the command line: python -m helpers.dream me.jpg -o dream.png
 autoencoders  images squeezed into a few numbers and painted again from them
 latent        where these numbers lie, new ones, walks and climbs among them
 scores        how good generated images are

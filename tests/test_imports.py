@@ -23,6 +23,7 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "fluctuations": {"images"},
     "ascent": {"images"},
     "dreams": {"images", "ascent", "objectives"},
+    "dream": {"activations", "ascent", "dreams", "geometry", "models", "objectives", "photos"},
     "figures": {"images"},
     "drawings": {"figures"},
     "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
