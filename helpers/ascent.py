@@ -171,8 +171,7 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     longest = STEPS_AT_ONCE if _few(images) else 1
     try:
         for begin in range(0, steps, longest):
-            if _asked_to_stop.get()():
-                raise KeyboardInterrupt
+            leave_if_asked()
             sizes = step_sizes[begin : begin + longest]
             frames, values, after = _advance(objective, images, sizes, rules, begin)
             images, made = after, begin + len(sizes)
@@ -215,6 +214,12 @@ def stoppable(asked):
         yield
     finally:
         _asked_to_stop.reset(before)
+
+
+def leave_if_asked():
+    """Raise KeyboardInterrupt if this thread runs within `stoppable` and was asked to stop: for long work of others."""
+    if _asked_to_stop.get()():
+        raise KeyboardInterrupt
 
 
 def _advance(objective, images, step_sizes, rules, made):

@@ -7,31 +7,30 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
+from helpers import checks
 from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
-from helpers.ascent import Ascent, ascend, checked_step_sizes, identity, report_steps
+from helpers.ascent import (
+    Ascent,
+    ascend,
+    checked_step_sizes,
+    great_circle,
+    identity,
+    leave_if_asked,
+    only_the_result,
+)
 from helpers.fluctuations import fluctuations, numbered_fluctuations
 from helpers.images import standardize
 from helpers.objectives import Channels
 
 AMPLITUDES = {3: 0.5, 7: 0.5}  # the articles' coarse start: long waves make legible patterns
-COOLING = np.geomspace(3, 0.02, 45)  # big steps that cool down go further than 600 small ones
-LEAKS = (0.2, 0.05, 0.01)  # what a silent node counts in the first, second and last third of the climb
-MAPS_AT_ONCE, IMAGES_AT_ONCE = 32, 128  # bound the memory, however many maps and starts there are
-
-
-def quietly(groups):
-    """Return the groups of maps as they are: no progress is shown."""
-    return groups
-
-
-def text_bar(groups):
-    """Yield the groups of maps and say after each how many maps are done: a `progress` for `layer_zoo`."""
-    done, total = 0, sum(len(group) for group in groups)
-    for group in groups:
-        yield group
-        done += len(group)
-        print(f"{done:4} of {total} maps {'#' * (20 * done // total)}", flush=True)
+COOLING = np.geomspace(1.2, 0.02, 30)  # angles along great circles: big turns that cool down
+LEAKS = (0.2, 0.05, 0.01)  # what a silent node counts in the three stages of the climb
+TRIAL = 8 / 30  # share of the steps in the first stage, which all starts of a map climb; then the best goes on
+MAPS_AT_ONCE = 64  # in one group, if the memory allows: larger ones are hardly faster and come more seldom
+IMAGES_AT_ONCE, MEMORY = 256, 400e6  # most images of a group, most bytes that their activations may fill
+OPEN_EDGE = 28  # pixels along an edge of the starts where a model takes images of any size
 
 
 class Oips(NamedTuple):
@@ -40,9 +39,9 @@ class Oips(NamedTuple):
     `indices (n,)` the maps, `images (n, height, width, channels)` in model space, `values (n,)` the final mean
     activations, `how (n,)` words, `ascent` the record of the climb, its values being mean activations too.
 
-    How a map was reached: "start": it answers to its random start. "precursor": not to that one, but to one
-    chosen among many. "pre-activation": to none of them, but climbing what comes before the ReLU woke it.
-    "unreachable": it stayed silent.
+    How a map was reached: "start": it answers to an ordinary random start, the first candidate. "precursor": not to
+    that one, but to those chosen for it. "pre-activation": not even to these, but climbing what comes before the
+    ReLU woke it. "unreachable": it stayed silent.
 
     `excited (n,)` says whether any of the digits given to `layer_zoo` excites the map: where it is False the OIP
     is a picture of something no digit holds. It is empty if no digits were given.
@@ -56,60 +55,73 @@ class Oips(NamedTuple):
     excited: np.ndarray = np.empty(0, bool)
 
 
-def create_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
-                starts=3, candidates=256, progress=quietly):
-    """Return the `Oips` of the maps `indices` of a layer: every map is reached that can be.
+def grow_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
+              starts=2, candidates=256, reports=only_the_result, at_once=MAPS_AT_ONCE):
+    """Yield the `Oips` of the maps `indices` of a layer, one group after the other, as they grow.
 
-    Each map gets `starts` random starts of its own, which depend on `seed` and its index only, so a map's OIP
-    is the same alone, among others and in any order. Where all of them leave it silent, the best of
-    `candidates` further fluctuations, its precursor, takes the place of the first. All climb the leaky
-    pre-activation, so that no map is stuck where its gradient is zero; the leak falls in three stages, and in
-    the end the activation itself rules. The best start goes on alone after the first stage.
-    `precondition=soften` gives calmer, more legible patterns of a lower value.
+    All maps share the same random `candidates`, which are `fluctuations(candidates, amplitudes, seed)`: one pass
+    through the network tells which of them each map answers to most, counting negative values by a share. The best
+    `starts` of a map climb along great circles for the first part of the `step_sizes`; the best of these goes on.
+    So a map's OIP is the same alone, among others and in any order. All climb the leaky pre-activation, so that no
+    map is stuck where its gradient is zero; the leak falls in three stages, and in the end the activation itself
+    rules. `precondition=soften` gives calmer, more legible patterns of a lower value.
 
-    The maps climb in groups, so the memory needed does not grow with their number or that of the starts.
-    `progress` wraps the loop over the groups, as `text_bar` does; it may also show what it likes, or stop.
-    Raises ValueError for an unknown layer or map. An interrupt keeps what was made so far. Source: article
-    VIII; precursors are announced in IX, the leaky climb is ours. Introduced in notebook 04.
+    A group has up to `at_once` maps, or as many as the memory allows. Only the last frame is kept, unless
+    `reports` asks for more, see `ascent.climb`. To watch, iterate, best under `tqdm`; to stop, `break`: what was
+    yielded is whole, and `join_oips` puts it together. An interrupt (Stop, Ctrl-C) still yields the group at work,
+    its `ascent.stopped` set, then goes on its way. Raises ValueError for an unknown layer or map, before anything is
+    made. Source: article VIII; precursors are announced in IX, the leaky climb is ours. Introduced in notebook 05.
     """
     features, before = feature_extractor(model, layer), pre_activation_extractor(model, layer)
-    objectives = [partial(Channels, before, leak=leak) for leak in LEAKS]
-    indices = _map_indices(features, indices)  # refuses what does not exist before all else
-    step_sizes = checked_step_sizes(step_sizes)
+    indices = _map_indices(features, indices)
+    starts = checks.whole(starts, "starts", least=1)
+    candidates = checks.whole(candidates, "candidates", least=starts)
+    at_once, step_sizes = checks.whole(at_once, "at_once", least=1), checked_step_sizes(step_sizes)
     if len(step_sizes) < len(LEAKS):
         raise ValueError(f"step_sizes has {len(step_sizes)} steps; the climb has {len(LEAKS)} stages and needs more")
-    made, size = [], _group_size(starts)
-    try:
-        for group in progress([indices[first : first + size] for first in range(0, len(indices), size)]):
-            images, how = _starts(features, group, starts, candidates, amplitudes, seed)
-            record = _joined(_cooling_climbs(objectives, group, images, step_sizes, precondition))
-            values = _own_values(features, record.frames, group)
-            how = np.where(values[-1] > 0, how, "unreachable")
-            made.append(Oips(group, record.images, values[-1], how, record._replace(values=values)))
-            if record.stopped:
-                break
-    except KeyboardInterrupt:  # between two climbs
-        if not made:
-            raise
-        made[-1] = made[-1]._replace(ascent=made[-1].ascent._replace(stopped=True))
-    return _together(made)
+    images_at_once = max(1, min(IMAGES_AT_ONCE, int(MEMORY / activation_bytes(features))))
+    random = partial(_random_images, features.input_shape[1:], amplitudes, seed)
+    random(np.arange(1))  # refuses amplitudes and seeds that are none
+    climb = partial(_climbed, before, step_sizes=step_sizes, precondition=precondition, reports=reports)
+    size = max(1, min(at_once, images_at_once // starts))
+    return _groups(features, before, indices, random, candidates, starts, climb, size, images_at_once)
+
+
+def create_oips(model, layer, indices, **options):
+    """Return the `Oips` of the maps `indices` of a layer: every map is reached that can be.
+
+    For the options see `grow_oips`, whose groups are put together here. An interrupt keeps what was made so far.
+    Introduced in notebook 04.
+    """
+    indices = _map_indices(feature_extractor(model, layer), indices)
+    return _collected(grow_oips(model, layer, indices, **options), len(indices))
 
 
 def layer_zoo(model, layer, digits=(), **options):
     """Return the `Oips` of all maps of a convolutional layer of any Keras model, one of each, in their order.
 
     `digits (n, height, width, channels)`, best the training digits, tell which maps are `excited` by any of them.
-    For the options see `create_oips`; `progress=text_bar` shows how far it is. Raises ValueError for a layer
-    that is unknown or has no maps, such as a dense one. Introduced in notebook 05.
+    For the options see `grow_oips`. Raises ValueError for a layer that is unknown or has no maps, such as a dense
+    one, and for digits that do not fit. Introduced in notebook 05.
     """
     features = feature_extractor(model, layer)
     if len(features.output_shape) != 4:
         raise ValueError(f"layer {layer!r} has no feature maps but {features.output_shape[-1]} single units; "
                          f"the convolutional layers of this model are {', '.join(conv_layers(model)) or 'none'}")
+    if len(digits):
+        digits = checks.images(digits, features.input_shape[1:], "digits")
     zoo = create_oips(model, layer, range(features.output_shape[-1]), **options)
     if len(digits) == 0:
         return zoo
     return zoo._replace(excited=mean_activations(features, digits).max(axis=0)[zoo.indices] > 0)
+
+
+def join_oips(groups):
+    """Return several `Oips`, such as the groups that `grow_oips` yields, as one, in their order."""
+    groups = list(groups)
+    if not groups:
+        raise ValueError("there are no OIPs to join; give at least one group")
+    return _collected(groups, sum(len(group.indices) for group in groups))
 
 
 def find_precursors(features, indices, candidates):
@@ -126,16 +138,117 @@ def evolve_scales(objective, n, stages, seed, size=28):
 
     Each stage is (grid size, weight, step sizes): fluctuations of that grid, times the weight, are added to
     what the stages before have made, and the climb goes on. `[(3, 1, np.full(150, 0.01)), (7, 0.5, ...)]`.
+    Where a stage begins, one number of steps is reported twice: before and after its fluctuations were added.
     Source: "strategy 1" of article VIII, which was never shown there. Introduced in notebook 04.
     """
-    images, climbs = 0, []
+    images, climbs, made = 0, [], 0
     for grid, weight, step_sizes in stages:
         images = standardize(images + weight * fluctuations(n, {grid: 1}, seed, size))
-        climbs.append(ascend(objective, images, step_sizes))
-        images = climbs[-1].images
-        if climbs[-1].stopped:
+        climb = ascend(objective, images, step_sizes)
+        climbs.append(climb._replace(steps=climb.steps + made))
+        images, made = climb.images, made + climb.steps[-1]
+        if climb.stopped:
             break
-    return _joined(climbs)
+    return Ascent(*(np.concatenate(parts) for parts in list(zip(*climbs))[:3]), climbs[-1].stopped)
+
+
+def activation_bytes(features):
+    """Return how many bytes the activations of one image fill, of all layers up to that of the extractor.
+
+    A climb needs two to three times as much for each image: it keeps them for the way back, and makes gradients.
+    """
+    values = 0
+    for layer in features.layers:
+        shape = getattr(layer, "output", None)
+        sizes = [size or OPEN_EDGE for size in shape.shape[1:]] if hasattr(shape, "shape") else [0]
+        values += int(np.prod(sizes))
+    return max(1, 4 * values)
+
+
+def _groups(features, before, indices, random, candidates, starts, climb, size, images_at_once):
+    """The generator behind `grow_oips`."""
+    numbers = _best_candidates(before, indices, random, candidates, starts, images_at_once)  # (maps, starts)
+    answering = mean_activations(features, random(np.zeros(1, int)))[0] > 0  # to the first candidate
+    for first in range(0, len(indices), size):
+        group, chosen = indices[first : first + size], numbers[first : first + size].ravel()
+        images = random(chosen)
+        excited = _own(mean_activations(features, images, images_at_once), np.repeat(group, starts)) > 0
+        how = np.where(excited.reshape(-1, starts).any(axis=1), "precursor", "pre-activation")
+        record = climb(group, images)
+        values = _own_values(features, record.frames, group, images_at_once)
+        how = np.where(answering[group], "start", how)
+        how = np.where(values[-1] > 0, how, "unreachable")
+        yield Oips(group, record.images, values[-1], how, record._replace(values=values))
+        if record.stopped:
+            raise KeyboardInterrupt
+
+
+def _best_candidates(before, indices, random, candidates, starts, images_at_once):
+    """For each map the numbers of the candidates that it answers to most by its leaky pre-activation, best first."""
+    answers = []
+    for numbers in np.array_split(np.arange(candidates), -(-candidates // images_at_once)):
+        leave_if_asked()
+        leaky = tf.nn.leaky_relu(tf.cast(before.compiled_forward(random(numbers)), tf.float32), LEAKS[0])
+        answers.append(tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank - 1))).numpy()[:, indices])
+    return np.argsort(-np.concatenate(answers), axis=0, kind="stable")[:starts].T
+
+
+def _climbed(before, indices, images, step_sizes, precondition, reports):
+    """The climb of the three stages as one `Ascent`; the first stage with all starts, the others with the best."""
+    wanted = {int(state) for state in reports(len(step_sizes) + 1)}
+    starts, made, steps, frames = len(images) // len(indices), 0, [], []
+    for stage, sizes in enumerate(_stages(step_sizes)):
+        climbers = np.repeat(indices, starts) if stage == 0 else indices
+        climb = ascend(Channels(before, climbers, LEAKS[stage]), images, sizes, precondition=precondition,
+                       reports=partial(_of_stage, wanted, made), move=great_circle)
+        if stage == 0:
+            best = climb.values[-1].reshape(-1, starts).argmax(axis=1) + np.arange(len(indices)) * starts
+            climb = climb._replace(frames=climb.frames[:, best])
+        images = climb.images
+        for step, frame in zip(climb.steps + made, climb.frames):
+            last = climb.stopped and step == climb.steps[-1] + made or step == len(step_sizes)
+            if (step in wanted or last) and step not in steps:
+                steps.append(step), frames.append(frame)
+        made += len(sizes)
+        if climb.stopped:
+            break
+    return Ascent(np.array(steps), np.array(frames), np.zeros((len(steps), len(indices))), climb.stopped)
+
+
+def _stages(step_sizes):
+    """The step sizes of the three stages."""
+    trial = min(max(1, round(TRIAL * len(step_sizes))), len(step_sizes) - len(LEAKS) + 1)
+    return [step_sizes[:trial], *np.array_split(step_sizes[trial:], len(LEAKS) - 1)]
+
+
+def _of_stage(wanted, made, states):
+    """Which of the states of a stage are wanted, `made` steps having led to it."""
+    return [state for state in range(states) if made + state in wanted]
+
+
+def _collected(groups, count):
+    """The Oips of groups of `count` maps in all as one; an interrupt keeps those that are there.
+
+    A group that was interrupted repeats its last frame to the end. Each group is put into its place and let go, so
+    the memory needed is that of the result.
+    """
+    made, steps, indices, hows, stopped = 0, [], [], [], False
+    try:
+        for group in groups:
+            if not made:
+                steps, images = group.ascent.steps, group.ascent.frames.shape[2:]
+                frames = np.empty((len(steps), count, *images), np.float32)
+                values = np.empty((len(steps), count), np.float32)
+            end, there = made + len(group.indices), np.minimum(np.arange(len(steps)), len(group.ascent.steps) - 1)
+            frames[:, made:end], values[:, made:end] = group.ascent.frames[there], group.ascent.values[there]
+            indices.append(group.indices), hows.append(group.how)
+            made, stopped = end, group.ascent.stopped
+    except KeyboardInterrupt:
+        stopped = True
+        if not made:
+            raise
+    record = Ascent(steps, frames[:, :made], values[:, :made], stopped)
+    return Oips(np.concatenate(indices), record.images, record.values[-1], np.concatenate(hows), record)
 
 
 def _map_indices(features, indices):
@@ -143,83 +256,15 @@ def _map_indices(features, indices):
     return Channels(features, np.array([*indices] if np.iterable(indices) else [indices])).indices.numpy()
 
 
-def _group_size(starts):
-    """How many maps climb together."""
-    if not (isinstance(starts, (int, np.integer)) and starts > 0):
-        raise ValueError(f"starts = {starts!r} per map cannot be made; it must be a whole number of at least 1")
-    return max(1, min(MAPS_AT_ONCE, IMAGES_AT_ONCE // starts))
-
-
-def _starts(features, indices, starts, candidates, amplitudes, seed):
-    """Start images (maps * starts, height, width, channels) and the words that say how each map was woken."""
-    shape = features.input_shape[1:]
-    numbers = (indices[:, None] * starts + np.arange(starts)).ravel()  # a map's own, whoever else is asked for
-    images = _random_images(numbers, shape, amplitudes, seed)
-    answers = _own(mean_activations(features, images), np.repeat(indices, starts)).reshape(-1, starts)
-    silent = (answers == 0).all(axis=1)
-    how = np.where(silent, "pre-activation", "start")
-    if silent.any():
-        tried = _random_images(np.arange(candidates), shape, amplitudes, seed + 1)
-        chosen = find_precursors(features, indices[silent], tried)
-        images[np.flatnonzero(silent) * starts] = chosen
-        answered = _own(mean_activations(features, chosen), indices[silent]) > 0
-        how[silent] = np.where(answered, "precursor", "pre-activation")
-    return images, how
-
-
-def _random_images(numbers, shape, amplitudes, seed):
+def _random_images(shape, amplitudes, seed, numbers):
     """The fluctuations of these numbers, to fit the network's input, every color channel one of its own."""
-    height, width, channels = (28 if size is None else size for size in shape)
-    planes = (numbers[:, None] * channels + np.arange(channels)).ravel()
-    grays = numbered_fluctuations(planes, amplitudes, seed, max(height, width))
-    stacked = grays.reshape(len(numbers), channels, *grays.shape[1:3]).transpose(0, 2, 3, 1)
-    return standardize(stacked[:, :height, :width])
+    height, width, channels = shape
+    return numbered_fluctuations(numbers, amplitudes, seed, (height or OPEN_EDGE, width or OPEN_EDGE), channels)
 
 
-def _cooling_climbs(objectives, indices, images, step_sizes, precondition):
-    """The climbs of the three stages, one after the other; the first with all starts, the others with the best."""
-    step_sizes = np.asarray(step_sizes)
-    reporting, starts = report_steps(len(step_sizes) + 1), len(images) // len(indices)
-    for stage, steps in enumerate(np.array_split(np.arange(len(step_sizes)), len(objectives))):
-        climbers = np.repeat(indices, starts) if stage == 0 else indices
-        wanted = np.intersect1d(steps, reporting) - steps[:1]
-        climb = ascend(objectives[stage](climbers), images, step_sizes[steps], precondition=precondition,
-                       reports=lambda _, wanted=wanted: wanted)
-        if stage == 0:
-            best = climb.values[-1].reshape(-1, starts).argmax(axis=1) + np.arange(len(indices)) * starts
-            climb = climb._replace(frames=climb.frames[:, best], values=climb.values[:, best])
-        yield climb
-        images = climb.images
-        if climb.stopped:
-            return
-
-
-def _joined(climbs):
-    """Climbs that follow one another as one record, steps counted through; a repeated frame is kept once."""
-    steps, frames, values, made, stopped = [], [], [], 0, False
-    for climb in climbs:
-        fresh = slice(1 if frames and np.array_equal(climb.frames[0], frames[-1][-1]) else 0, None)
-        steps.append(climb.steps[fresh] + made), frames.append(climb.frames[fresh])
-        values.append(climb.values[fresh])
-        made, stopped = made + climb.steps[-1], climb.stopped
-    return Ascent(np.concatenate(steps), np.concatenate(frames), np.concatenate(values), stopped)
-
-
-def _together(made):
-    """The Oips of several groups of maps as one; a group that was interrupted keeps its last frame to the end."""
-    steps = max((oips.ascent.steps for oips in made), key=len)
-    frames, values = [], []
-    for oips in made:
-        there = np.minimum(np.arange(len(steps)), len(oips.ascent.steps) - 1)
-        frames.append(oips.ascent.frames[there]), values.append(oips.ascent.values[there])
-    record = Ascent(steps, np.concatenate(frames, axis=1), np.concatenate(values, axis=1), made[-1].ascent.stopped)
-    indices, images, finals, how = (np.concatenate(parts) for parts in list(zip(*made))[:4])
-    return Oips(indices, images, finals, how, record)
-
-
-def _own_values(features, frames, indices):
+def _own_values(features, frames, indices, images_at_once):
     """The mean activation of each image's own map in each frame, (k, n)."""
-    answers = mean_activations(features, frames.reshape(-1, *frames.shape[2:]))
+    answers = mean_activations(features, frames.reshape(-1, *frames.shape[2:]), images_at_once)
     return _own(answers, np.tile(indices, len(frames))).reshape(len(frames), -1)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.fluctuations import fluctuations, numbered_fluctuations, spectral_fluctuations
+from helpers.images import resize, standardize
 
 
 def test_start_images_are_standardized():
@@ -61,8 +62,8 @@ def test_other_sizes_are_made_as_well():
 @pytest.mark.parametrize(
     "n, amplitudes, message",
     [
-        (0, {3: 1}, "n = 0"),
-        (2.5, {3: 1}, "n = 2.5"),
+        (0, {3: 1}, "n 0 is out"),
+        (2.5, {3: 1}, "n 2.5 is out"),
         (1, {29: 1}, "grid size 29"),
         (1, {1: 1}, "grid size 1"),
         (1, {3: -1}, "weight -1"),
@@ -79,6 +80,34 @@ def test_bad_input_is_refused_with_its_value(n, amplitudes, message):
 def test_images_can_be_asked_for_by_their_numbers():
     chosen = numbered_fluctuations(np.array([7, 2]), {3: 1, 7: 0.5}, seed=6)
     np.testing.assert_array_equal(chosen, fluctuations(8, {3: 1, 7: 0.5}, seed=6)[[7, 2]])
+
+
+def test_number_100_000_draws_nothing_for_the_numbers_before_it(monkeypatch):
+    drawn, plain = [], np.random.Generator
+
+    class Counting:
+        def __init__(self, stream):
+            self.random = plain(stream)
+
+        def uniform(self, low, high, size):
+            drawn.append(size)
+            return self.random.uniform(low, high, size)
+
+    monkeypatch.setattr(np.random, "Generator", Counting)
+    numbered_fluctuations(np.array([100_000]), {3: 1}, seed=6)
+    assert drawn == [9]
+
+
+def test_grids_are_enlarged_as_images_are_resized():
+    noise = np.random.default_rng((3, 7)).uniform(-1, 1, (5, 7, 7, 1)).astype(np.float32)
+    np.testing.assert_allclose(fluctuations(5, {7: 2}, seed=3), standardize(resize(noise, (28, 28))), atol=1e-5)
+
+
+def test_an_image_may_be_oblong_and_have_channels_of_its_own():
+    images = fluctuations(4, {3: 1, 7: 1}, seed=2, size=(10, 14), channels=3)
+    assert images.shape == (4, 10, 14, 3)
+    np.testing.assert_allclose(images.std(axis=(1, 2, 3)), 1, rtol=1e-4)
+    assert np.abs(np.corrcoef(images.transpose(0, 3, 1, 2).reshape(12, -1)) - np.eye(12)).max() < 0.95
 
 
 @pytest.mark.parametrize("seed", [-1, None, 1.5])

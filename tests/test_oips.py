@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from helpers import oips
-from helpers.activations import feature_extractor, mean_activations
-from helpers.ascent import soften
+from helpers.activations import feature_extractor, mean_activations, pre_activation_extractor
+from helpers.ascent import report_steps, soften, stoppable
 from helpers.fluctuations import fluctuations
 from helpers.models import build_padded_cnn
 from helpers.objectives import Channels
-from helpers.oips import create_oips, evolve_scales, find_precursors, layer_zoo, text_bar
+from helpers.oips import create_oips, evolve_scales, find_precursors, grow_oips, join_oips, layer_zoo
 from tests.conftest import tiny_cnn
 
 
@@ -19,9 +19,9 @@ def shy():
     """A CNN whose map 0 answers to anything, 1 to few starts, 2 to none but can be woken, and 3 never."""
     model = tiny_cnn(seed=3, maps=4)
     kernel, bias = model.get_layer("second").get_weights()
-    answers = feature_extractor(tiny_cnn(seed=3, maps=4), "second")(fluctuations(256, {3: 1, 7: 1}, 3, size=12))
+    answers = feature_extractor(tiny_cnn(seed=3, maps=4), "second")(fluctuations(256, {3: 1, 7: 1}, 4, size=12))
     loudest = np.asarray(answers).max(axis=(1, 2))  # (256, 4)
-    bias[0], bias[1] = 5, -0.98 * loudest[:, 1].max()
+    bias[0], bias[1] = 5, -np.quantile(loudest[:, 1], 0.95)
     bias[2] = -1.1 * loudest[:, 2].max()
     kernel[..., 3], bias[3] = 0, -1
     model.get_layer("second").set_weights([kernel, bias])
@@ -29,7 +29,7 @@ def shy():
 
 
 def test_each_map_gets_the_verdict_it_deserves(shy):
-    result = create_oips(shy, "second", [0, 1, 2, 3], seed=2)
+    result = create_oips(shy, "second", [0, 1, 2, 3], seed=4)
     assert result.how.tolist() == ["start", "precursor", "pre-activation", "unreachable"]
     assert (result.values[:3] > 0).all() and result.values[3] == 0
 
@@ -56,14 +56,27 @@ def test_a_map_has_the_same_oip_alone_among_others_and_in_any_order(shy):
     assert create_oips(shy, "second", [1], seed=4).how == together.how[1]
 
 
-def test_another_seed_starts_elsewhere(cnn):
-    first, second = (create_oips(cnn, "second", [1], seed=seed).ascent.frames[0] for seed in (0, 1))
-    assert np.abs(first - second).mean() > 0.3
+def test_maps_start_from_those_shared_candidates_that_they_answer_to_most(cnn):
+    made = create_oips(cnn, "second", [3, 1], seed=6, starts=1, reports=report_steps)
+    before, candidates = pre_activation_extractor(cnn, "second"), fluctuations(256, oips.AMPLITUDES, 6, size=12)
+    answers = mean_activations(lambda images: np.maximum(before(images), 0.2 * before(images)), candidates)
+    np.testing.assert_allclose(made.ascent.frames[0], candidates[answers.argmax(axis=0)[[3, 1]]], atol=1e-5)
 
 
-def test_steps_are_counted_through_the_stages(cnn):
-    steps = create_oips(cnn, "second", [0, 1]).ascent.steps
-    assert steps[0] == 0 and steps[-1] == len(oips.COOLING) and (np.diff(steps) > 0).all()
+def test_another_seed_starts_elsewhere_and_none_begins_where_its_neighbor_goes_on(cnn):
+    first, second = (fluctuations(256, oips.AMPLITUDES, seed).reshape(256, -1) for seed in (0, 1))
+    cosines = first @ second.T / 784
+    assert cosines.max() < 0.99
+    starts = [create_oips(cnn, "second", [1], seed=seed, reports=report_steps).ascent.frames[0] for seed in (0, 1)]
+    assert np.abs(starts[0] - starts[1]).mean() > 0.3
+
+
+def test_only_the_last_frame_is_kept_unless_more_are_asked_for(cnn):
+    plain, watched = create_oips(cnn, "second", [0, 1]), create_oips(cnn, "second", [0, 1], reports=report_steps)
+    assert plain.ascent.steps.tolist() == [30] and plain.ascent.frames.shape == (1, 2, 12, 12, 1)
+    assert watched.ascent.steps.tolist() == [0, 1, 2, 4, 8, 16, 30] and watched.ascent.values.shape == (7, 2)
+    np.testing.assert_allclose(watched.images, plain.images, atol=1e-3)
+    assert create_oips(cnn, "second", [0], reports=range).ascent.steps.tolist() == list(range(31))
 
 
 def test_the_zoo_shows_every_map_once(cnn):
@@ -83,8 +96,7 @@ def test_softened_oips_are_calmer(cnn):
 
 
 def test_color_input_gets_a_fluctuation_for_every_channel():
-    result = create_oips(tiny_cnn(channels=3), "second", [0, 1])
-    start = result.ascent.frames[0]
+    start = create_oips(tiny_cnn(channels=3), "second", [0, 1], reports=report_steps).ascent.frames[0]
     assert start.shape == (2, 12, 12, 3)
     assert abs(np.corrcoef(start[0, ..., 0].ravel(), start[0, ..., 1].ravel())[0, 1]) < 0.9
 
@@ -107,59 +119,64 @@ def test_scales_are_added_one_after_the_other(cnn):
 def test_an_interrupt_keeps_the_oips_as_they_are(cnn, stop_at_the_third_block):
     result = create_oips(cnn, "second", [0, 1])
     assert result.ascent.stopped and result.images.shape == (2, 12, 12, 1)
-    assert result.ascent.steps[-1] < len(oips.COOLING) and len(stop_at_the_third_block) < 25
+    assert 0 < result.ascent.steps[-1] < len(oips.COOLING)
 
 
-def test_an_interrupt_between_two_groups_keeps_the_groups_that_are_done(cnn, monkeypatch):
-    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 2)
-
-    def stop_at_the_third(groups):
-        yield from groups[:2]
-        raise KeyboardInterrupt
-
-    result = layer_zoo(cnn, "second", progress=stop_at_the_third)
-    assert result.indices.tolist() == [0, 1, 2, 3] and result.ascent.stopped
-    np.testing.assert_allclose(result.images, create_oips(cnn, "second", range(4)).images, atol=1e-3)
-
-
-def test_an_interrupt_before_the_first_group_is_passed_on(cnn):
-    def stop(groups):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        layer_zoo(cnn, "second", progress=stop)
+def test_a_zoo_grows_group_by_group_and_whoever_leaves_keeps_what_is_made(cnn):
+    groups, whole = [], layer_zoo(cnn, "second", seed=2)
+    for group in grow_oips(cnn, "second", range(5), seed=2, at_once=2):
+        groups.append(group)
+        if len(groups) == 2:
+            break
+    joined = join_oips(groups)
+    assert [len(group.indices) for group in groups] == [2, 2] and joined.indices.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(joined.images, whole.images[:4], atol=1e-3)
+    np.testing.assert_allclose(joined.ascent.values[-1], whole.values[:4], rtol=1e-3)
+    np.testing.assert_array_equal(joined.how, whole.how[:4])
 
 
-@pytest.mark.parametrize("starts, most", [(1, 3), (4, 12), (7, 7)])
-def test_no_more_images_climb_at_once_than_allowed_whatever_the_number_of_maps(cnn, monkeypatch, starts, most):
-    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 3)
-    monkeypatch.setattr(oips, "IMAGES_AT_ONCE", 12)
+def climbs_of(monkeypatch, stop_at=None):
+    """The numbers of images of all climbs to come; somebody presses Ctrl-C before the one with number `stop_at`."""
     sizes, plain = [], oips.ascend
 
     def counting(objective, images, *others, **options):
+        if len(sizes) == stop_at:
+            raise KeyboardInterrupt
         sizes.append(len(images))
         return plain(objective, images, *others, **options)
 
     monkeypatch.setattr(oips, "ascend", counting)
-    result = layer_zoo(cnn, "second", starts=starts, step_sizes=[1, 0.5, 0.1])
-    assert max(sizes) == most <= 3 * starts and result.indices.tolist() == [0, 1, 2, 3, 4]
+    return sizes
 
 
-def test_the_groups_do_not_show_in_the_result(cnn, monkeypatch):
-    together = layer_zoo(cnn, "second", seed=2)
-    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 2)
-    in_groups = layer_zoo(cnn, "second", seed=2)
-    np.testing.assert_allclose(in_groups.images, together.images, atol=1e-3)
-    np.testing.assert_array_equal(in_groups.how, together.how)
+def test_an_interrupt_between_two_groups_keeps_the_groups_that_are_done(cnn, monkeypatch):
+    whole = create_oips(cnn, "second", range(4))
+    climbs_of(monkeypatch, stop_at=6)  # three climbs for each group
+    result = layer_zoo(cnn, "second", at_once=2)
+    assert result.indices.tolist() == [0, 1, 2, 3] and result.ascent.stopped
+    np.testing.assert_allclose(result.images, whole.images, atol=1e-3)
 
 
-def test_progress_sees_every_group_and_is_silent_unless_asked(cnn, monkeypatch, capsys):
-    monkeypatch.setattr(oips, "MAPS_AT_ONCE", 2)
-    layer_zoo(cnn, "second", step_sizes=[1, 0.5, 0.1])
-    assert capsys.readouterr().out == ""
-    layer_zoo(cnn, "second", step_sizes=[1, 0.5, 0.1], progress=text_bar)
-    counts = [line.split("#")[0].strip() for line in capsys.readouterr().out.splitlines()]
-    assert counts == ["2 of 5 maps", "4 of 5 maps", "5 of 5 maps"]
+def test_an_interrupt_before_the_first_group_is_passed_on(cnn, monkeypatch):
+    climbs_of(monkeypatch, stop_at=0)
+    with pytest.raises(KeyboardInterrupt):
+        layer_zoo(cnn, "second")
+    with stoppable(lambda: True), pytest.raises(KeyboardInterrupt):
+        next(grow_oips(cnn, "second", [0]))
+
+
+@pytest.mark.parametrize("starts, at_once, most", [(1, 3, 3), (4, 5, 12), (7, 5, 7), (20, 5, 20)])
+def test_a_group_has_no_more_images_than_the_memory_allows(cnn, monkeypatch, starts, at_once, most):
+    features = feature_extractor(cnn, "second")
+    monkeypatch.setattr(oips, "MEMORY", 12.5 * oips.activation_bytes(features))
+    sizes = climbs_of(monkeypatch)
+    result = layer_zoo(cnn, "second", starts=starts, step_sizes=[1, 0.5, 0.1], at_once=at_once)
+    assert max(sizes) == most and result.indices.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_activation_bytes_are_four_for_every_node_up_to_the_layer(cnn):
+    nodes = 12 * 12 + 10 * 10 * 4 + 5 * 5 * 4 + 3 * 3 * 5  # image, first, pool, second
+    assert oips.activation_bytes(feature_extractor(cnn, "second")) == 4 * nodes
 
 
 def test_the_readers_model_stays_as_it_was(cnn):
@@ -187,10 +204,15 @@ def test_a_layer_without_maps_is_refused_and_the_others_are_named(cnn, layer):
         layer_zoo(cnn, layer)
 
 
-@pytest.mark.parametrize("starts", [0, -1, 2.5])
-def test_a_number_of_starts_that_makes_no_sense_is_refused(cnn, starts):
-    with pytest.raises(ValueError, match="starts"):
-        layer_zoo(cnn, "second", starts=starts)
+@pytest.mark.parametrize("options", [
+    {"starts": 0}, {"starts": 2.5}, {"starts": 3, "candidates": 2}, {"at_once": 0}, {"seed": -1}, {"seed": None},
+    {"amplitudes": {3: 0}}, {"digits": np.zeros((2, 12, 12))},
+], ids=str)  # fmt: skip
+def test_options_that_make_no_sense_are_refused_before_anything_is_made(cnn, options, monkeypatch):
+    sizes = climbs_of(monkeypatch)
+    with pytest.raises(ValueError, match=f"{[*options][-1]}|candidates"):
+        layer_zoo(cnn, "second", **options)
+    assert not sizes
 
 
 def test_a_model_with_two_inputs_is_refused():
@@ -198,19 +220,6 @@ def test_a_model_with_two_inputs_is_refused():
     both = keras.layers.Conv2D(2, 3, name="joined")(keras.layers.Add()(pictures))
     with pytest.raises(ValueError, match="2 inputs"):
         oips.layer_zoo(keras.Model(pictures, both), "joined")
-
-
-def test_maps_far_apart_cost_no_more_than_neighbors(cnn, monkeypatch):
-    asked, plain = [], oips.numbered_fluctuations
-
-    def counting(numbers, *arguments):
-        asked.append(len(numbers))
-        return plain(numbers, *arguments)
-
-    monkeypatch.setattr(oips, "numbered_fluctuations", counting)
-    create_oips(cnn, "second", [0, 1], candidates=1)
-    create_oips(cnn, "second", [0, 4], candidates=1)
-    assert asked[0] == max(asked)
 
 
 @pytest.mark.parametrize("indices", [2, (index for index in (4, 0)), np.array([3], np.int64), [1, 1]])

@@ -25,8 +25,8 @@ MANY = 200  # maps up to which a row holds ten, so that map 56 is in row 5
 CELL, SHOWN, STRONGEST = 40, 224, 8  # edges of the pictures on the sheet and of the large ones; digits shown for a map
 DARK = 0.2  # gray value of a map that is not made yet, seen on white and on black
 REACHED = {
-    "start": "it answers to one of its random starts, and climbed from there",
-    "precursor": "none of its own random starts excites it, so it climbed from a precursor: the best of many others",
+    "start": "it answers to an ordinary random start; it climbed from those of many that it answers to most",
+    "precursor": "an ordinary random start leaves it silent, so it climbed from a precursor: the best of many others",
     "pre-activation": "no random start excites it; climbing its values before they are cut off at zero woke it",
     "unreachable": "not at all: it stayed silent whatever was tried, and the picture is where the climb ended",
 }
