@@ -64,6 +64,24 @@ def pre_activation_extractor(model, layer):
     return _extractor(model, layer, _before)
 
 
+def class_logits(model):
+    """Return a model from images to the logits of `model`, `(n, classes)`: its output before softmax or sigmoid.
+
+    Any number of classes will do. Raises ValueError for a model with several outputs, with maps instead of one
+    number per class, or whose output is made by a model within it. Introduced in notebook 08.
+    """
+    image_of(model)  # refuses what has no graph
+    shapes = [output.shape[1:] for output in model.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 1:
+        raise ValueError(f"model {model.name!r} puts out {' and '.join(map(str, shapes))} for an image; a class output "
+                         "is one number per class, as a Dense layer at the end gives")
+    last = maker_of(model.outputs[0])
+    if isinstance(last, keras.Model):
+        raise ValueError(f"the output of model {model.name!r} is made by a model within it, {last.name!r}; ask "
+                         f"get_layer({last.name!r}) instead")
+    return pre_activation_extractor(model, last.name)
+
+
 def mean_activations(features, images, batch_size=256):
     """Return how strongly each map answers to each image, `(n, maps)`: its mean over all positions.
 

@@ -128,15 +128,22 @@ def step_uphill(objective, images, step_size, project=standardize, precondition=
     The gradient is divided by its root mean square, image by image; a gradient of zero stays zero. This is
     the whole method; `climb` repeats it.
     """
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        values = tf.cast(objective(images), tf.float32)  # (n,)
-    gradients = tape.gradient(values, images)
-    if gradients is None:
-        raise ValueError("the objective does not depend on the images, so there is nothing to climb")
-    gradients = precondition(gradients)
-    directions = tf.math.divide_no_nan(gradients, _root_mean_square(gradients))
+    values, slopes = _slopes(objective, images)
+    slopes = precondition(slopes)
+    directions = tf.math.divide_no_nan(slopes, _root_mean_square(slopes))
     return values, project(move(images, directions, step_size))
+
+
+def gradients(objective, images):
+    """Return (values, slopes): what the objective says of the images, `(n,)`, and its gradients, shaped as they are.
+
+    Which way is up, and how steep, for those who do not climb: see `attributions`. The images may be activations
+    `(n, height, width, maps)` too, where the objective reads those. Raises ValueError for images that are no batch or
+    hold NaN, and for an objective that does not depend on them. Introduced in notebook 08.
+    """
+    images = tf.constant(checks.images(images))
+    values, slopes = _compiled_slopes(objective, images)
+    return _checked_values(values, images, 0), slopes.numpy()
 
 
 def climb(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps,
@@ -279,12 +286,24 @@ def _root_mean_square(images):
     return tf.sqrt(tf.reduce_mean(tf.square(images), axis=(1, 2, 3), keepdims=True))
 
 
+def _slopes(objective, images):
+    """What the objective says of the images `(n,)`, and its gradients: the only place where any are taken."""
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        values = tf.cast(objective(images), tf.float32)  # (n,)
+    slopes = tape.gradient(values, images)
+    if slopes is None:
+        raise ValueError("the objective does not depend on the images, so there is nothing to climb")
+    return values, slopes
+
+
 def _few(images):
     count, height, width = images.shape[:3]
     return count <= FEW_IMAGES and count * height * width <= FEW_PIXELS
 
 
 _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective
+_compiled_slopes = tf.function(_slopes, reduce_retracing=True)
 _values = tf.function(lambda objective, images: tf.cast(objective(images), tf.float32), reduce_retracing=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.ndimage
 import tensorflow as tf
 
+PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
 
 
@@ -19,6 +20,19 @@ def standardize(images):
     thereby lie on one sphere, which is what gives a gradient ascent a maximum (notebook 04).
     """
     return _like(images, _standardize(_batch(images)))
+
+
+def ink_on_paper(images):
+    """Return the images standardized, with nothing darker than a digit's paper or brighter than its ink.
+
+    A `project` for a climb that shall end at writing: a digit has two tones, so what is blacker than the paper helps
+    nobody who reads. Cutting changes mean and deviation, so it is done three times;
+    what is left over is small. Introduced in notebook 08.
+    """
+    batch = _standardize(_batch(images))
+    for _ in range(3):
+        batch = _standardize(tf.clip_by_value(batch, PAPER, INK))
+    return _like(images, batch)
 
 
 def to_display(images):

@@ -91,6 +91,78 @@ class CrossEntropy(namedtuple("CrossEntropy", "model labels")):
         return -tf.math.log(tf.maximum(tf.reduce_sum(probabilities * chosen, axis=-1), 1e-7))
 
 
+class _OfClasses(namedtuple("_OfClasses", "logits indices")):
+    """What the objectives of classes share; `indices` has one class for each image, or a single one for all."""
+
+    __slots__ = ()
+
+    def __new__(cls, logits, indices):
+        return super().__new__(cls, logits, _whole_numbers(indices, "class", lambda: _two_or_more(logits)))
+
+    def gap(self, images):
+        """The logit of each image's class less the log-sum-exp of all others, `(n,)`."""
+        own, others = self.own_and_others(images)
+        return own - tf.reduce_logsumexp(others, axis=-1)
+
+    def own_and_others(self, images):
+        """The logit of each image's class, `(n,)`, and those of the others, `(n, classes)` with its own out of play."""
+        logits = _answers(self.logits, images)
+        _check_count(self.indices, logits, "classes")
+        mask = tf.broadcast_to(tf.one_hot(self.indices, logits.shape[-1]), tf.shape(logits))
+        return tf.reduce_sum(logits * mask, axis=-1), tf.where(mask > 0, logits.dtype.min, logits)
+
+
+class Gaps(_OfClasses):
+    """Image i climbs the logit of class `indices[i]` less the log-sum-exp of all others.
+
+    0 is a probability of one half; the softmax is the sigmoid of it. A plain logit is `Channels(logits, indices)`,
+    but it may rise while others rise as well. `logits` is `activations.class_logits(model)`. Raises ValueError for a
+    class that does not exist and for a model with a single output. Introduced in notebook 08.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, images):
+        return self.gap(images)
+
+
+class Probabilities(_OfClasses):
+    """Image i climbs the softmax of class `indices[i]`; arguments and errors are those of `Gaps`.
+
+    Its gradient is that of the gap times p (1 - p), and vanishes where the network is sure. Introduced in notebook 08.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, images):
+        return tf.sigmoid(self.gap(images))
+
+
+class LogProbabilities(_OfClasses):
+    """Image i climbs the log of the softmax of class `indices[i]`; arguments and errors are those of `Gaps`.
+
+    Its gradient is that of the gap times 1 - p, and vanishes where p is near 1. Introduced in notebook 08.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, images):
+        return tf.math.log_sigmoid(self.gap(images))
+
+
+class Margins(_OfClasses):
+    """Image i climbs the logit of class `indices[i]` less the largest of the others: above 0 it is the answer.
+
+    Arguments and errors are those of `Gaps`. Source: Carlini and Wagner 2017. Introduced in notebook 08.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, images):
+        own, others = self.own_and_others(images)
+        return own - tf.reduce_max(others, axis=-1)
+
+
 class Penalized(namedtuple("Penalized", "objective penalty weight")):
     """`objective` minus `weight` times `penalty(images)`: a wish about the image itself beside the climb.
 
@@ -199,6 +271,14 @@ def _weights(values, count):
     if numbers.dtype.kind not in "uif" or numbers.shape != (count,) or not count or not np.isfinite(numbers).all():
         raise ValueError(f"weights {values!r} must hold one finite number for each of {count} objectives")
     return tf.constant(numbers, tf.float32)
+
+
+def _two_or_more(logits):
+    """The shape `(classes,)` of the logits, refused where there is nothing to compare."""
+    if logits.output_shape[-1] < 2:
+        raise ValueError("the model has a single output, so there are no other classes to compare with; climb that "
+                         "output alone with Channels(class_logits(model), [0])")
+    return logits.output_shape[-1:]
 
 
 def _whole_numbers(values, name, limits):

@@ -17,6 +17,8 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "activations": {"graph"},
     "objectives": set(),
     "matching": set(),
+    "attributions": {"activations", "graph", "objectives", "ascent"},
+    "attacks": {"activations", "objectives", "ascent", "images"},
     "photos": set(),
     "ink": {"images", "photos"},
     "data": {"images", "ink", "photos"},
