@@ -290,7 +290,7 @@ class KeepBest(keras.callbacks.Callback):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.done = epoch + 1
-        score = float(logs.get("val_accuracy", -logs["val_loss"]))  # an autoencoder has no accuracy
+        score = float(logs["val_accuracy"] if "val_accuracy" in logs else -logs["val_loss"])  # as of an autoencoder
         if score > self.highest:
             self.highest, self.best = score, self.student.cnn.get_weights()
         if self.path:
