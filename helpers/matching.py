@@ -63,6 +63,30 @@ def linear_cka(first, second):
     return float((kernels[0] * kernels[1]).sum() / max(lengths[0] * lengths[1], 1e-30))
 
 
+def debiased_cka(first, second):
+    """Return `linear_cka` without its bias: 0 on average where two layers have nothing in common, also for few images.
+
+    It may fall below 0. The diagonal of each kernel, where an image meets itself, is left out, and the centering
+    allows for that (an unbiased estimate of the Hilbert-Schmidt independence criterion). Source: Song and others 2012;
+    Nguyen, Raghu and Kornblith 2021. Introduced in notebook 11.
+    """
+    _check_same_images(first, second, 1)
+    if len(first) < 4:
+        raise ValueError(f"{len(first)} images are too few for a debiased alignment; give at least 4")
+    kernels = [_kernel(activations) for activations in (first, second)]
+    for kernel in kernels:
+        np.fill_diagonal(kernel, 0)
+    own = [_unbiased(kernel, kernel) for kernel in kernels]
+    return float(_unbiased(*kernels) / np.sqrt(max(own[0], 1e-30) * max(own[1], 1e-30)))
+
+
+def _unbiased(first, second):
+    """The inner product of two kernels without diagonals, corrected for the centering."""
+    n = len(first)
+    sums = first.sum() * second.sum() / ((n - 1) * (n - 2))
+    return (first * second).sum() + sums - 2 / (n - 2) * (first.sum(axis=0) @ second.sum(axis=0))
+
+
 def _unit_columns(activations):
     """Maps as columns of mean 0 and length 1, (observations, maps); a constant one is 0."""
     columns = _scaled(activations).reshape(-1, activations.shape[-1])
