@@ -22,6 +22,9 @@ model: .venv/ready                      ## train the shipped weights again
 autoencoders: .venv/ready               ## train the shipped autoencoders again
 	$(BIN)/python -m helpers.autoencoders
 
+sweep: .venv/ready-to-sweep              ## train and measure the networks of notebook 11; SCHEDULER=tcp://... on a cluster
+	$(BIN)/python -m helpers.sweeps --scheduler '$(SCHEDULER)'
+
 bench: .venv/ready-to-bench             ## speed and quality, as ratios
 	$(BIN)/python benchmarks/run.py
 
@@ -43,4 +46,8 @@ clean:
 
 .venv/ready-to-bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
+.venv/ready-to-sweep: .venv/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster]'
 	@touch $@

@@ -25,6 +25,9 @@ dream         one dream from the command line: python -m helpers.dream me.jpg -o
 autoencoders  images squeezed into a few numbers and painted again from them
 latent        where these numbers lie, new ones, walks and climbs among them
 scores        how good generated images are
+measures      numbers for a claim: what maps, patterns and removals are like
+sweeps        any number of trainings, in processes or on a cluster, collected in a table
+study         the networks of notebook 11 and what is measured on each
 figures       charts and sheets: arrays in, matplotlib Figure out
 drawings      the drawings of notebook 01
 widgets       explorers that answer while you drag: ipywidgets around all of it

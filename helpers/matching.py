@@ -70,7 +70,7 @@ def debiased_cka(first, second):
     allows for that (an unbiased estimate of the Hilbert-Schmidt independence criterion). Source: Song and others 2012;
     Nguyen, Raghu and Kornblith 2021. Introduced in notebook 11.
     """
-    _check_same_images(first, second, 1)
+    first, second = _of_same_images(first, second, 1, np.float32)
     if len(first) < 4:
         raise ValueError(f"{len(first)} images are too few for a debiased alignment; give at least 4")
     kernels = [_kernel(activations) for activations in (first, second)]

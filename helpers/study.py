@@ -17,6 +17,7 @@ import tensorflow as tf
 from helpers import measures
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations, pre_activation_extractor
 from helpers.ascent import ascend, only_the_result, soften
+from helpers.attacks import attacked
 from helpers.data import load_digits, load_small_digits
 from helpers.fluctuations import fluctuations
 from helpers.geometry import receptive_fields
@@ -127,8 +128,6 @@ def _of_other_digits(cnn):
 
 def _of_attacks(cnn, images, labels):
     """The share still read after a multi-step attack of each radius."""
-    from helpers.attacks import attacked
-
     return {f"attacked_{radius}": accuracy(cnn, attacked(cnn, images, labels, radius, steps=10), labels)
             for radius in RADII}
 

@@ -34,12 +34,17 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "latent": {"ascent"},
     "scores": {"activations"},
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
+    "measures": {"activations", "ascent", "fluctuations", "images", "objectives"},
+    "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "images", "matching", "measures",
+              "models", "objectives", "photos", "training"},
+    "sweeps": {"study"},
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
 ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"}, "sklearn": {"data", "latent", "photos"},
         "ipywidgets": EXPLORERS - {"widgets.worker", "widgets.python"},
         "anywidget": {"widgets.explorer", "widgets.parts", "widgets.drawing"},
-        "ipycanvas": {"widgets.drawing_before"}, "threading": {"widgets.worker", "data"}}  # fmt: skip
+        "ipycanvas": {"widgets.drawing_before"}, "threading": {"widgets.worker", "data"},
+        "concurrent": {"sweeps"}, "multiprocessing": {"sweeps"}, "distributed": {"sweeps"}}  # fmt: skip
 
 
 def imported(module):

@@ -103,3 +103,19 @@ def test_how_alike_does_not_depend_on_how_strong(scale):
     assert linear_cka(first, np.float32(scale) * second) == pytest.approx(linear_cka(first, second), abs=1e-4)
     np.testing.assert_allclose(match_maps(first, np.float32(scale) * second).table, match_maps(first, second).table,
                                atol=1e-4)  # fmt: skip
+
+
+def test_debiased_cka_of_layers_with_nothing_in_common_is_0_on_average_where_plain_cka_is_not():
+    rng = np.random.default_rng(0)
+    pairs = [(rng.standard_normal((20, 60)), rng.standard_normal((20, 40))) for _ in range(100)]
+    debiased = np.array([debiased_cka(*pair) for pair in pairs])
+    assert abs(debiased.mean()) < 3 * debiased.std() / 10 + 0.01 and min(linear_cka(*pair) for pair in pairs) > 0.4
+
+
+def test_debiased_cka_is_1_for_the_same_layer_turned_scaled_and_moved_and_needs_four_images():
+    rng = np.random.default_rng(1)
+    layer = rng.standard_normal((30, 8))
+    turn, _ = np.linalg.qr(rng.standard_normal((8, 8)))
+    assert debiased_cka(layer, 3 * layer @ turn + 5) == pytest.approx(1, abs=1e-4)
+    with pytest.raises(ValueError, match="3 images are too few"):
+        debiased_cka(layer[:3], layer[:3])
