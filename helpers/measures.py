@@ -175,7 +175,8 @@ class SoftMaximum(NamedTuple):
     def __call__(self, images):
         nodes = tf.gather(self.features(images, training=False), self.indices, axis=-1, batch_dims=1)
         nodes = tf.reshape(nodes, (tf.shape(nodes)[0], -1)) * self.sharpness / self.scale
-        return tf.reduce_logsumexp(nodes, axis=1) / self.sharpness * self.scale
+        total = tf.reduce_logsumexp(nodes, axis=1) - tf.math.log(tf.cast(tf.shape(nodes)[1], tf.float32))
+        return total / self.sharpness * self.scale
 
 
 def nodes_at_work(features, images, indices):
