@@ -33,6 +33,8 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "autoencoders": {"data", "training"},
     "latent": {"ascent"},
     "scores": {"activations"},
+    "style": {"activations", "ascent", "geometry", "images", "objectives"},
+    "vgg": set(),
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
     "measures": {"activations", "ascent", "fluctuations", "images", "objectives"},
     "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "images", "matching", "measures",
