@@ -20,7 +20,7 @@ fluctuations  random start images with structure on several length scales
 ascent        the engine: batched gradient ascent on the sphere of standardized images
 matching      which map of one network does the work of which map of another
 oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
-dreams        carving a map's pattern into a photograph: whole, in tiles, in octaves
+dreams        carving a map's pattern into a photograph: whole, in tiles, cascades, octaves; the aims of tiles
 dream         one dream from the command line: python -m helpers.dream me.jpg -o dream.png
 autoencoders  images squeezed into a few numbers and painted again from them
 latent        where these numbers lie, new ones, walks and climbs among them
@@ -38,25 +38,41 @@ Images are float32 arrays of shape (n, height, width, channels): in *model space
 deviation 1, in *pixel space* its values lie in 0..1.
 """
 
+import contextlib
+import faulthandler
 import os
 import sys
+import tempfile
 
 
-def _import_tensorflow_quietly():
-    """TensorFlow greets on the error stream with facts about its build; in a notebook that looks like a fault."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+@contextlib.contextmanager
+def _quiet_errors():
+    """Nothing on the error stream while all goes well. What was said is told when it does not.
+
+    Where the process itself dies, nobody is left to tell; Python's last words, which say where, come through.
+    """
     sys.stderr.flush()
-    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        import tensorflow
-
-        # Each new kind of objective is compiled once; after five of them TensorFlow would warn of a slow program.
-        tensorflow.get_logger().setLevel("ERROR")
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal), os.close(nowhere)
+    terminal, watched = os.dup(2), faulthandler.is_enabled()
+    if not watched:
+        faulthandler.enable(terminal)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            if not watched:
+                faulthandler.disable()
+            os.close(terminal)
 
 
 if "tensorflow" not in sys.modules:
-    _import_tensorflow_quietly()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_errors():  # it greets with facts about its build, at any level; in a notebook that looks like a fault
+        import tensorflow
+    # Each new kind of objective is compiled once; after five of them TensorFlow would warn of a slow program.
+    tensorflow.get_logger().setLevel("ERROR")

@@ -120,7 +120,7 @@ def photo(values, smallest=1, name="the photo"):
     if low < -0.01 or high > 1.01:
         raise ValueError(f"{name} has values from {low:g} to {high:g}; pixel space is 0..1, so divide 8-bit values by "
                          "255, or bring them there with images.to_display")
-    return found.astype(np.float32)
+    return found.astype(np.float32, copy=False)
 
 
 def _fits(found, wanted):

@@ -4,11 +4,14 @@ Every function takes a batch `(n, height, width, channels)` and gives an array b
 tensor, so that it can be part of a compiled step, and a numpy array for everything else.
 """
 
+from itertools import chain, product
+
 import numpy as np
 import scipy.ndimage
 import tensorflow as tf
 
 PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
+FINE = 256  # pixels of a window that local moments look at, along an edge, before they look at blocks of pixels
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
 
 
@@ -67,10 +70,11 @@ def resize(images, size):
 
 def gray(images):
     """Return color images `(n, height, width, 3)` as their luma `(n, height, width, 1)`."""
-    batch = _batch(images)
-    if batch.shape[-1] != 3:
-        raise ValueError(f"gray needs 3 channels (red, green, blue), got {batch.shape[-1]}")
-    return _like(images, tf.reduce_sum(batch * LUMA, axis=-1, keepdims=True))
+    batch = _batch(images) if tf.is_tensor(images) else np.asarray(images, np.float32)
+    if batch.ndim != 4 or batch.shape[-1] != 3:
+        raise ValueError(f"images have shape {tuple(batch.shape)}; gray needs 3 channels (red, green, "
+                         "blue), (n, height, width, 3)")
+    return batch @ np.float32(LUMA)[:, np.newaxis]
 
 
 def cut_tiles(photo, size, step):
@@ -79,40 +83,65 @@ def cut_tiles(photo, size, step):
     `size` and `step` are (height, width) in pixels; where the step is smaller than the size, tiles overlap.
     Raises ValueError if the tiles do not end exactly at the photo's edge. Introduced in notebook 07.
     """
+    return np.concatenate(list(tile_batches(photo, size, step)))
+
+
+def tile_batches(photo, size, step, at_once=256):
+    """Yield what `cut_tiles` returns, `at_once` tiles at a time: those of a large photo need not fit into memory."""
     _check_tiling(photo.shape[:2], size, step)
     windows = np.lib.stride_tricks.sliding_window_view(photo, size, axis=(0, 1))[:: step[0], :: step[1]]
-    return windows.transpose(0, 1, 3, 4, 2).reshape(-1, *size, photo.shape[2])
+    for first in range(0, windows.shape[0] * windows.shape[1], at_once):
+        last = min(first + at_once, windows.shape[0] * windows.shape[1])
+        rows, columns = np.unravel_index(np.arange(first, last), windows.shape[:2])
+        yield np.ascontiguousarray(windows[rows, columns].transpose(0, 2, 3, 1))  # (n, *size, channels)
 
 
 def join_tiles(tiles, shape, step):
     """Return the photo `(*shape, channels)` that tiles make up; where they overlap they are blended smoothly.
 
     The inverse of `cut_tiles` with the same `step`: tiles that were not changed give the photo back. Each tile
-    counts most in its middle and next to nothing at its edge, so an overlap leaves no seam.
+    counts most in its middle and next to nothing at its edge, so an overlap leaves no seam. `tiles` may be made
+    one by one while they are joined.
     """
-    size = tiles.shape[1:3]
+    tiles = iter(tiles)
+    first = np.asarray(next(tiles))
+    size = first.shape[:2]
     _check_tiling(shape, size, step)
-    window = np.outer(*(np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2 for length in size))[..., None]
-    total, weight = np.zeros((*shape, tiles.shape[3])), np.zeros((*shape, 1))
-    corners = [(row, column) for row in range(0, shape[0] - size[0] + 1, step[0])
-               for column in range(0, shape[1] - size[1] + 1, step[1])]
-    for tile, (row, column) in zip(tiles, corners, strict=True):
-        place = (slice(row, row + size[0]), slice(column, column + size[1]))
-        total[place] += window * tile
-        weight[place] += window
-    return (total / weight).astype(np.float32)
+    starts = [range(0, length - part + 1, move) for length, part, move in zip(shape, size, step)]
+    fades = [np.sin(np.pi * (np.arange(part) + 0.5) / part) ** 2 for part in size]
+    window = np.float32(np.outer(*fades)[..., None])
+    total = np.zeros((*shape, first.shape[2]), np.float32)
+    for tile, (row, column) in zip(chain([first], tiles), product(*starts), strict=True):
+        total[row : row + size[0], column : column + size[1]] += window * tile
+    for axis, (length, fade, begins) in enumerate(zip(shape, fades, starts)):
+        weights = np.zeros(length)
+        for begin in begins:
+            weights[begin : begin + len(fade)] += fade
+        total /= np.float32(weights.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1)))
+    return total
 
 
 def local_moments(images, window):
     """Return (means, deviations) of the images around every pixel, in a square of `window` pixels.
 
-    `window` may also be (height, width). At the edge the image is mirrored. Introduced in notebook 07.
+    `window` may also be (height, width). At the edge the image is mirrored. Around windows of more than 512 pixels
+    both change so slowly that they are calculated from means over blocks, which a large photo needs for memory's
+    sake. Introduced in notebook 07.
     """
-    images = np.asarray(images, np.float64)
-    area = (1, *np.broadcast_to(window, 2), 1)
-    means = scipy.ndimage.uniform_filter(images, area, mode="reflect")
-    squares = scipy.ndimage.uniform_filter(images**2, area, mode="reflect")
-    return np.float32(means), np.float32(np.sqrt(np.maximum(squares - means**2, 0)))
+    images = np.asarray(images, np.float32)
+    area = np.broadcast_to(window, 2)
+    block = max(1, int(min(area)) // FINE)
+    means, squares = _block_means(images, block)
+    sizes = (1, *(max(1, round(length / block)) for length in area), 1)
+    means, squares = (scipy.ndimage.uniform_filter(values, sizes, mode="reflect") for values in (means, squares))
+    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+    if block == 1:
+        return np.float32(means), np.float32(deviations)
+    height, width = images.shape[1:3]
+    enlarged = (resize(values, [length * block for length in values.shape[1:3]])[:, :height, :width]
+                for values in (means, deviations))
+    means, deviations = enlarged
+    return means, np.maximum(deviations, 0, out=deviations)
 
 
 def with_spectrum(magnitudes):
@@ -139,6 +168,18 @@ def with_spectrum(magnitudes):
         return _like(images, _standardize(tf.transpose(shaped, (0, 2, 3, 1))))
 
     return project
+
+
+def _block_means(images, block):
+    """Means of the values and of their squares in blocks of `block` x `block` pixels, in double precision."""
+    if block == 1:
+        images = images.astype(np.float64)
+        return images, images**2
+    count, height, width, channels = images.shape
+    framed = np.pad(images, ((0, 0), (0, -height % block), (0, -width % block), (0, 0)), mode="symmetric")
+    blocks = framed.reshape(count, -(-height // block), block, -(-width // block), block, channels)
+    squares = np.einsum("nhiwjc,nhiwjc->nhwc", blocks, blocks) / block**2
+    return blocks.mean(axis=(2, 4), dtype=np.float64), squares.astype(np.float64)
 
 
 def _check_tiling(shape, size, step):

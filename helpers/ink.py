@@ -11,11 +11,9 @@ from helpers.images import gray, standardize
 from helpers.photos import load_whole_photo, name_of
 
 DIGIT_PHOTO = 400  # pixels along the longer edge to which the photo of a digit is shrunk before it is searched
-
+LONGEST_INK = 500  # pixels; a digit of 20 needs no more
 THINNEST = 2.2  # pixels of 28: strokes of MNIST's digits are 1.7 to 3.8 wide (5 % and 95 %, measured as here)
-
 FAINTEST = 0.1  # by how much ink must stand out from paper, where black to white is 1
-
 
 
 def load_digit(source):
@@ -51,7 +49,7 @@ def digit_from_ink(ink):
         raise ValueError(f"ink of shape {ink.shape} cannot be read; it must be (height, width) with values in 0..1")
     if not ink.any():
         raise ValueError("there is no ink; draw a digit first")
-    digit = _twenty_long(_thick_enough(ink / ink.max())).clip(0, 1)
+    digit = _twenty_long(_thick_enough(_fine_enough(ink / ink.max()))).clip(0, 1)
     return standardize(_amid_28(digit / digit.max())[np.newaxis, ..., np.newaxis])
 
 
@@ -66,8 +64,7 @@ def mnist_manner(ink):
 
 def _twenty_long(ink):
     """Return what there is of ink, without the margins, resized to 20 pixels along its longer side."""
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    small = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32))
+    small = Image.fromarray(_without_margins(ink).astype(np.float32))
     sides = [max(1, round(20 * side / max(small.size))) for side in small.size]
     return np.asarray(small.resize(sides, Image.Resampling.LANCZOS))
 
@@ -78,6 +75,19 @@ def _amid_28(digit):
     image = np.zeros((28, 28), np.uint8)
     image[top : top + digit.shape[0], left : left + digit.shape[1]] = np.round(255 * digit)
     return image
+
+
+def _without_margins(ink):
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _fine_enough(ink):
+    """Return ink of at most `LONGEST_INK` pixels along an edge; of several the darkest stays, so no line is lost."""
+    ink = _without_margins(ink)
+    block = -(-max(ink.shape) // LONGEST_INK)
+    starts = [np.arange(0, length, block) for length in ink.shape]
+    return np.maximum.reduceat(np.maximum.reduceat(ink, starts[0], axis=0), starts[1], axis=1)
 
 
 def _thick_enough(ink):
@@ -91,8 +101,10 @@ def _thick_enough(ink):
     reach = round(missing / 2)
     if reach < 1:
         return ink
-    down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    return scipy.ndimage.grey_dilation(np.pad(ink, reach), footprint=down**2 + right**2 <= reach**2)
+    wide = np.pad(ink, reach)
+    paper = np.pad(~drawn, reach, constant_values=True)
+    away, nearest = scipy.ndimage.distance_transform_edt(paper, return_indices=True)
+    return np.where(away <= reach, np.maximum(wide, wide[tuple(nearest)]), wide)  # the pen's tip is a disk
 
 
 def _ink_on_paper(luma):

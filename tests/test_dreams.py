@@ -8,9 +8,23 @@ import tensorflow as tf
 from helpers import dreams
 from helpers.activations import feature_extractor, pre_activation_extractor
 from helpers.ascent import soften
-from helpers.dreams import carve, carve_octaves, carve_tiles, carve_with_correction, channels, luma, same_map
+from helpers.dreams import (
+    carve,
+    carve_cascade,
+    carve_octaves,
+    carve_region,
+    carve_tiles,
+    carve_with_correction,
+    channels,
+    listed_maps,
+    luma,
+    random_maps,
+    same_map,
+    sight_of,
+    strongest_maps,
+)
 from helpers.images import gray, resize, standardize
-from helpers.objectives import Channels, Mixed, WholeLayer
+from helpers.objectives import Channels, Mixed, Penalized, WholeLayer, lp_norm
 
 NO_STEPS = np.zeros(0)
 STEPS = np.full(5, 0.05)
@@ -211,3 +225,109 @@ def test_the_default_pass_turns_what_the_network_sees_by_no_more_than_its_steps(
 def test_an_8_bit_photo_is_refused_instead_of_turning_white(one_map):
     with pytest.raises(ValueError, match="divide 8-bit values by 255"):
         last(carve(one_map, np.full((40, 40, 3), 200, np.uint8)))
+
+
+# ---------------------------------------------------------------- networks of other sizes and colors
+
+
+def other_network(height, width, colors):
+    """A random network that sees images of this shape, None where it takes any."""
+    start = [keras.initializers.HeNormal(seed=layer) for layer in range(2)]
+    return keras.Sequential([
+        keras.Input((height, width, colors)),
+        keras.layers.Conv2D(4, 3, strides=2, activation="relu", kernel_initializer=start[0], name="first"),
+        keras.layers.Conv2D(6, 3, activation="relu", kernel_initializer=start[1], name="second"),
+    ])  # fmt: skip
+
+
+EVERY_SCHEME = {
+    "carve": lambda features, photo, steps, **more: carve(Channels(features, [3]), photo, 2, steps, **more),
+    "tiles": lambda features, photo, steps, **more: carve_tiles(same_map(features, 3), photo, 2, 2, steps, **more),
+    "cascade": lambda features, photo, steps, **more: carve_cascade(
+        strongest_maps(features), photo, (1, 2), 1, step_sizes=steps, **more),
+    "region": lambda features, photo, steps, **more: carve_region(
+        Channels(features, [3]), photo, (5, 20, 60, 50), 2, steps, **more),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", EVERY_SCHEME)
+@pytest.mark.parametrize("shape", [(12, 12, 1), (40, 24, 1), (48, 48, 3)])
+@pytest.mark.parametrize("colors", [1, 3])
+def test_every_scheme_dreams_with_a_network_of_another_size_and_of_colors(scheme, shape, colors):
+    features, photo = pre_activation_extractor(other_network(*shape), "second"), photograph(colors=colors)
+    assert rms(last(EVERY_SCHEME[scheme](features, photo, NO_STEPS)) - photo) < 1e-5
+    change = last(EVERY_SCHEME[scheme](features, photo, STEPS)) - photo
+    assert rms(change) > 1e-3
+    own_colors = np.ptp(change, axis=-1).max() > 1e-3
+    assert own_colors == (colors == shape[2] == 3)  # a network that sees gray leaves the colors alone
+
+
+def test_octaves_with_a_network_of_colors_dream_its_own():
+    wide, photo = pre_activation_extractor(other_network(None, None, 3), "second"), photograph()
+    for objective in (Channels(wide, [3]), Mixed([WholeLayer(wide)], [1])):
+        assert rms(last(carve_octaves(objective, photo, 2, 1.3, NO_STEPS)) - photo) < 1e-5
+        assert np.ptp(last(carve_octaves(objective, photo, 2, 1.3, STEPS)) - photo, axis=-1).max() > 1e-3
+
+
+def test_what_a_network_of_colors_sees_comes_closer_to_what_it_wants():
+    objective = Channels(pre_activation_extractor(other_network(48, 48, 3), "second"), [2])
+    photos = [photograph(), *carve(objective, photograph(), 3, STEPS)]
+    values = [float(objective(standardize(resize(one[None], (48, 48))))[0]) for one in photos]
+    assert (np.diff(values) > 0).all()
+
+
+@pytest.mark.parametrize("sight", [(20, 20, 1), (32, 50, 1)])
+def test_a_network_of_any_size_is_shown_what_is_asked(sight):
+    wide, seen = pre_activation_extractor(other_network(None, None, 1), "second"), []
+
+    def aim(starts, numbers):
+        seen.append(starts.shape[1:])
+        return Channels(wide, [0] * len(starts))
+
+    last(carve_tiles(aim, photograph(), 2, 1, STEPS, sight=sight))
+    assert set(seen) == {sight} and sight_of(WholeLayer(wide), sight) == sight
+    assert rms(last(carve(Channels(wide, [0]), photograph(), 1, STEPS, sight=sight)) - photograph()) > 1e-3
+
+
+def test_the_sight_is_found_inside_any_objective_and_aim():
+    features = pre_activation_extractor(other_network(40, 24, 3), "second")
+    inner = Channels(features, [0])
+    for objective in (inner, WholeLayer(features), Mixed([inner, inner], [1, 1]), Penalized(inner, lp_norm, 0.1),
+                      same_map(features, 0), listed_maps(features, [0]), random_maps(features, 0),
+                      strongest_maps(features)):  # fmt: skip
+        assert sight_of(objective) == (40, 24, 3)
+    assert sight_of(lambda images: images) == (28, 28, 1)
+
+
+def test_a_cascade_is_its_grids_one_after_the_other(features):
+    photo, aim = photograph(), same_map(features, 3)
+    seen, expected = list(carve_cascade(aim, photo, (1, 2), 2, step_sizes=STEPS)), photo
+    for tiles in (1, 2):
+        expected = last(carve_tiles(aim, expected, tiles, 2, STEPS))
+    assert len(seen) == 4
+    np.testing.assert_allclose(seen[-1], expected, atol=1e-6)
+
+
+def test_a_cascade_with_a_grid_that_does_not_fit_is_refused_before_it_climbs(features):
+    def never(starts, numbers):
+        raise AssertionError("it climbed")
+
+    with pytest.raises(ValueError, match="9 tiles along an edge do not fit"):
+        next(carve_cascade(never, photograph(), (1, 9)))
+
+
+def test_networks_that_cannot_dream_a_photo_are_refused_in_one_sentence(features):
+    four = Channels(pre_activation_extractor(other_network(40, 40, 4), "second"), [0])
+    with pytest.raises(ValueError, match="the network sees 4 channels; a photo is for one that sees 1 .* or 3"):
+        next(carve(four, photograph()))
+    with pytest.raises(ValueError, match=r"octaves need a network .* of any size, this one sees \(40, 40"):
+        next(carve_octaves(four, photograph()))
+
+
+def test_large_images_climb_in_smaller_batches(monkeypatch):
+    batches, climb = [], dreams.ascend
+    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
+                        (batches.append(len(images)), climb(objective, images, *rest, **options))[1])  # fmt: skip
+    features = pre_activation_extractor(other_network(112, 112, 3), "second")
+    last(carve_tiles(same_map(features, 0), photograph(448, 448), 4, 1, STEPS, overlap=0))
+    assert batches == [5, 5, 5, 1]  # 256 images of 28 x 28 x 1 are as many numbers as 5 of these

@@ -1,15 +1,21 @@
 """What helpers.photos promises of photographs, pictures and films."""
 
+import errno
 import io
+import os
+import shutil
 import struct
+import subprocess
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.datasets
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 
+from helpers import photos
 from helpers.photos import load_photo, save_film, save_picture
 
 
@@ -222,7 +228,7 @@ def test_a_missing_file_a_folder_and_other_things_are_refused_by_name(tmp_path):
 
 @pytest.mark.parametrize("size", [27, 0, -560, 4097, 560.0, "560", None, True, (560, 560)])
 def test_a_size_that_is_no_sensible_whole_number_is_refused(size):
-    with pytest.raises(ValueError, match="size must be a whole number from 28 to 4096, not"):
+    with pytest.raises(ValueError, match="size .* is out of range; use a whole number from 28 to 4,096"):
         load_photo(size=size)
 
 
@@ -308,3 +314,114 @@ def test_what_is_no_photo_leaves_no_file(tmp_path, photo, message):
 def test_a_film_of_nothing_of_two_sizes_or_of_no_time_is_refused(tmp_path, photos, seconds, message):
     with pytest.raises(ValueError, match=message):
         save_film(tmp_path / "rose.gif", photos, seconds)
+
+
+# ---------------------------------------------------------------- files of many bits, pipes, films, whole or not at all
+
+RAMP = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+
+
+@pytest.mark.parametrize("values", [
+    np.float32(RAMP), np.float32(255 * RAMP), np.float32(60_000 * RAMP), np.int32(255 * RAMP), np.int32(65_535 * RAMP),
+    np.int32((2**31 - 1) * RAMP),
+], ids=str)  # fmt: skip
+def test_a_tiff_of_32_bits_or_of_fractions_does_not_turn_black_or_white(values):
+    photo = load_photo(encoded(Image.fromarray(values), "TIFF"), size=64)
+    assert photo.shape == (64, 64, 3) and 0.9 < photo.max() <= 1
+    np.testing.assert_allclose(photo[..., 0], RAMP * photo.max(), atol=0.01)
+
+
+def test_what_is_no_number_in_a_tiff_is_black_and_nothing_but_that_is_refused():
+    values = np.float32(RAMP)
+    values[:, :20] = np.nan
+    assert load_photo(encoded(Image.fromarray(values), "TIFF"), size=64)[:, :16].max() == 0
+    with pytest.raises(ValueError, match="damaged"):
+        load_photo(encoded(Image.fromarray(np.full((40, 40), np.nan, np.float32)), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", ["gray", "color"])
+def test_what_a_png_of_16_bits_declares_transparent_becomes_white(kind):
+    channels, color_type = {"gray": (1, 0), "color": (3, 2)}[kind]
+    rows = b"".join(b"\0" + struct.pack(">H", 300) * 15 * channels + struct.pack(">H", 9000) * 15 * channels
+                    for _ in range(30))
+    content = png(30, 30, 16, color_type, rows)
+    at = content.index(b"IDAT") - 4
+    clear = struct.pack(">H", 300) * channels
+    chunk = struct.pack(">I", len(clear)) + b"tRNS" + clear + struct.pack(">I", zlib.crc32(b"tRNS" + clear))
+    photo = load_photo(content[:at] + chunk + content[at:], size=30)
+    np.testing.assert_allclose(photo[:, :13], 1, atol=0.01)
+    np.testing.assert_allclose(photo[:, 17:], 9000 / 65535, atol=0.01)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_and_a_device_are_refused_and_nobody_waits(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        with pytest.raises(ValueError, match="is a pipe or a device; give the path of a file"):
+            load_photo(path)
+
+
+def test_the_samples_differ_and_another_is_refused():
+    assert np.abs(photos.sample_photo("temple", 60) - photos.sample_photo("flower", 60)).mean() > 0.1
+    with pytest.raises(ValueError, match="name 'rose' is unknown; choose 'flower' or 'temple'"):
+        photos.sample_photo("rose")
+
+
+def without_space(path, content):
+    Path.open(path, "wb").write(content[:10])
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def killed(path, content):
+    Path.open(path, "wb").write(content[:10])
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("save, name, thing", [
+    (save_picture, "rose.png", rose()), (save_film, "rose.gif", [rose(), rose(shade=0.2)]),
+])  # fmt: skip
+@pytest.mark.parametrize("fault, error", [(without_space, OSError), (killed, KeyboardInterrupt)])
+def test_a_file_is_written_whole_or_not_at_all(monkeypatch, tmp_path, save, name, thing, fault, error):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fault)
+        with pytest.raises(error) as told:
+            save(tmp_path / name, thing)
+    assert list(tmp_path.iterdir()) == []
+    assert error is KeyboardInterrupt or "was not written: No space left on device; make room" in str(told.value)
+    save(tmp_path / name, thing)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_that_appears_while_another_is_written_is_not_overwritten(monkeypatch, tmp_path):
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, content: (write(path, content),
+                                                                    (tmp_path / "rose.png").write_text("precious")))
+    with pytest.raises(FileExistsError, match="rose.png exists already"):
+        save_picture(tmp_path / "rose.png", rose())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not on this machine")
+def test_an_mp4_shows_each_photo_for_its_time(tmp_path):
+    shades = [np.full((30, 51, 3), value, np.float32) for value in (0.1, 0.5, 0.9)]
+    save_film(tmp_path / "film.mp4", shades, seconds_each=0.4)
+    shown = subprocess.run(["ffmpeg", "-loglevel", "error", "-i", tmp_path / "film.mp4", "-f", "rawvideo", "-pix_fmt",
+                            "gray", "-"], capture_output=True, check=True)  # fmt: skip
+    frames = np.frombuffer(shown.stdout, np.uint8).reshape(-1, 30, 50).mean(axis=(1, 2)) / 255
+    assert abs(len(frames) / photos.RATE - 1.2) < 0.1
+    np.testing.assert_allclose(frames[[2, len(frames) // 2, -3]], [0.1, 0.5, 0.9], atol=0.03)
+
+
+def test_without_ffmpeg_an_mp4_is_refused_in_one_sentence_and_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="an MP4 needs the program ffmpeg, which is not on this machine; install it"):
+        save_film(tmp_path / "film.mp4", [rose()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_ffmpeg_cannot_make_is_told_in_its_words(monkeypatch, tmp_path):
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\necho no such codec >&2\nexit 1\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ValueError, match=r"ffmpeg made no film of it \(no such codec\)"):
+        save_film(tmp_path / "film.mp4", [rose()])
