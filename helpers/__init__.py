@@ -14,6 +14,7 @@ training      a recipe record, digits moved and made harder, the best epoch kept
 graph         walks the graph of a model: which layer is called on what
 activations   read what a layer says about images
 attributions  which pixels an answer rests on
+twins         the same weights, another rule for signals on their way down
 attacks       the smallest change that changes an answer, the worst within a radius
 objectives    what an ascent should make large
 fluctuations  random start images with structure on several length scales

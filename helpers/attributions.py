@@ -7,20 +7,18 @@ that does not exist, images of the wrong shape and a model without class outputs
 nothing of figures or files. Introduced in notebook 08.
 """
 
-import weakref
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from helpers import checks
-from helpers.activations import NON_LINEARITIES, class_logits, conv_layers, feature_extractor, mean_activations
+from helpers.activations import conv_layers, feature_extractor, mean_activations
 from helpers.ascent import gradients
-from helpers.graph import image_of, maker_of
+from helpers.graph import maker_of
 from helpers.objectives import Channels, Neurons
+from helpers.twins import answers_of, rectify_both, rectify_signal, twin, upper_part
 
 AT_ONCE = 256  # images that pass through the model together: bounds the memory
-_twins = weakref.WeakKeyDictionary()  # the same model, layer and rule give the same twin: one compilation
 
 
 def blank(images):
@@ -34,7 +32,7 @@ def gradient(model, images, indices, layer=None):
 
     Source: Simonyan, Vedaldi and Zisserman 2014.
     """
-    return _batch_by_batch(_slopes, _features(model, layer), images, indices)
+    return _batch_by_batch(_slopes, answers_of(model, layer), images, indices)
 
 
 def gradient_times_input(model, images, indices, layer=None):
@@ -51,15 +49,15 @@ def integrated_gradients(model, images, indices, layer=None, baseline=blank, ste
     Yan 2017.
     """
 
-    checks.whole(steps, "steps", 1)
+    steps = checks.whole(steps, "steps", 1)
+    way = (np.arange(steps, dtype=np.float32) + 0.5) / steps
+    features = answers_of(model, layer)
 
-    def shares(objective, batch, _):
+    def shares(_, batch, own):
         start = baseline(batch)
-        way = (np.arange(steps, dtype=np.float32) + 0.5) / steps
-        slopes = sum(gradients(objective, start + part * (batch - start))[1] for part in way)
-        return (batch - start) * slopes / steps
+        return (batch - start) * _mean_slopes(features, own, [start + part * (batch - start) for part in way])
 
-    return _batch_by_batch(shares, _features(model, layer), images, indices)
+    return _batch_by_batch(shares, features, images, indices)
 
 
 def smooth_grad(model, images, indices, layer=None, noise=0.3, samples=25, seed=0):
@@ -70,10 +68,12 @@ def smooth_grad(model, images, indices, layer=None, noise=0.3, samples=25, seed=
     shape = (checks.whole(samples, "samples", 1), 1, *checks.images(images).shape[1:])
     shifts = np.random.default_rng(seed).normal(0, checks.number(noise, "noise", least=0), shape).astype(np.float32)
 
-    def means(objective, batch, _):
-        return sum(gradients(objective, batch + shift)[1] for shift in shifts) / samples
+    features = answers_of(model, layer)
 
-    return _batch_by_batch(means, _features(model, layer), images, indices)
+    def means(_, batch, own):
+        return _mean_slopes(features, own, [batch + shift for shift in shifts])
+
+    return _batch_by_batch(means, features, images, indices)
 
 
 def occlusion(model, images, indices, layer=None, window=5, stride=2, fill=blank):
@@ -87,7 +87,7 @@ def occlusion(model, images, indices, layer=None, window=5, stride=2, fill=blank
         raise ValueError(f"window {window} and stride {stride} do not fit images of {height} x {width} pixels; use a "
                          f"window of at most {min(height, width)} and a stride from 1 to the window")
     squares = _squares(height, width, window, stride)  # (squares, height, width, 1)
-    features = _features(model, layer)
+    features = answers_of(model, layer)
 
     def falls(objective, batch, own):
         empty, answers = fill(batch), []
@@ -109,15 +109,31 @@ def grad_cam(model, images, indices, layer=None, conv=None):
     get the same. `conv` is the last convolution below the answer if not named. Source: Selvaraju and others 2017.
     """
     conv = conv or _last_conv(model, layer)
-    below, above = feature_extractor(model, conv), _upper_part(model, conv, layer)
+    below, above = feature_extractor(model, conv), upper_part(model, conv, layer)
 
     def sums(_, batch, own):
-        maps = below.compiled_forward(batch).numpy()
+        maps = below.answers(batch)
         weights = gradients(_objective(above, own), maps)[1].mean(axis=(1, 2), keepdims=True)
         heat = np.maximum((weights * maps).sum(axis=-1, keepdims=True), 0)  # (n, h, w, 1)
         return np.broadcast_to(tf.image.resize(heat, batch.shape[1:3]), batch.shape)
 
-    return _batch_by_batch(sums, _features(model, layer), images, indices)
+    return _batch_by_batch(sums, answers_of(model, layer), images, indices)
+
+
+def map_shares(model, images, indices, conv=None):
+    """Return what each map of `conv`, by default the last convolution, gives to the logit, `(n, maps)`.
+
+    The sum over its nodes of activation times gradient: above 0 the map speaks for the class, below 0 against it.
+    Grad-CAM shows where, this says which. Used by the digit lab.
+    """
+    conv = conv or _last_conv(model, None)
+    below, above = feature_extractor(model, conv), upper_part(model, conv, None)
+
+    def sums(_, batch, own):
+        maps = below.answers(batch)
+        return (gradients(_objective(above, own), maps)[1] * maps).sum(axis=(1, 2))
+
+    return _batch_by_batch(sums, answers_of(model, None), images, indices)
 
 
 def deconvnet(model, images, indices, layer=None):
@@ -127,7 +143,7 @@ def deconvnet(model, images, indices, layer=None):
     and at every ReLU the *signal on its way down* is rectified, whatever went up. That is a gradient with another
     rule at the ReLU; other non-linearities keep their gradient. Source: Zeiler and Fergus 2014.
     """
-    return _batch_by_batch(_slopes, _twin(model, layer, _rectify_signal), images, indices)
+    return _batch_by_batch(_slopes, twin(model, layer, rectify_signal), images, indices)
 
 
 def guided_backpropagation(model, images, indices, layer=None):
@@ -135,7 +151,7 @@ def guided_backpropagation(model, images, indices, layer=None):
 
     Source: Springenberg and others 2015.
     """
-    return _batch_by_batch(_slopes, _twin(model, layer, _rectify_both), images, indices)
+    return _batch_by_batch(_slopes, twin(model, layer, rectify_both), images, indices)
 
 
 METHODS = {
@@ -207,8 +223,13 @@ def _slopes(objective, batch, _):
     return gradients(objective, batch)[1]
 
 
-def _features(model, layer):
-    return class_logits(model) if layer is None else feature_extractor(model, layer)
+def _mean_slopes(features, own, versions):
+    """The mean gradient over several versions of a batch; as many as fit go through the model together."""
+    total, rows = 0, max(1, AT_ONCE // len(own))
+    for some in (versions[first : first + rows] for first in range(0, len(versions), rows)):
+        objective = _objective(features, np.concatenate([own] * len(some)))
+        total = total + sum(np.split(gradients(objective, np.concatenate(some))[1], len(some)))
+    return total / len(versions)
 
 
 def _objective(features, indices):
@@ -248,76 +269,3 @@ def _last_conv(model, layer):
     if not below:
         raise ValueError(f"model {model.name!r} has no Conv2D layer below the answer, so there are no maps to weight")
     return below[-1]
-
-
-def _upper_part(model, conv, layer):
-    """The model from the maps of `conv`, after its non-linearity, to the answers."""
-
-    def make():
-        whole = _twin(model, layer, None)
-        maps = whole.get_layer(maker_of(feature_extractor(model, conv).outputs[0]).name).output
-        return keras.Model(maps, keras.layers.Identity()(whole.outputs[0]))  # where `conv` is the answer itself
-
-    return _known(model, (layer, conv), make)
-
-
-def _twin(model, layer, rule):
-    """The model up to the answers, from the very same weights, with another `rule` at every ReLU on the way down."""
-    features = _features(model, layer)  # refuses what cannot be asked
-    whole = keras.Model(image_of(model), model.outputs[0]) if layer is None else features
-    last = maker_of(model.outputs[0]) if layer is None else None
-
-    def clone(one):
-        if isinstance(one, keras.Model) and getattr(one, "inputs", None):
-            return keras.models.clone_model(one, clone_function=clone)
-        return _Twin(one, rule, linear=one is last)
-
-    return _known(model, (layer, rule), lambda: keras.models.clone_model(whole, clone_function=clone))
-
-
-def _known(model, key, make):
-    made = _twins.setdefault(model, {})
-    if key not in made:
-        made[key] = make()
-    return made[key]
-
-
-def _rectify_signal(signal, _):
-    return tf.nn.relu(signal)
-
-
-def _rectify_both(signal, awake):
-    return tf.where(awake, tf.nn.relu(signal), 0)
-
-
-class _Twin(keras.layers.Layer):
-    """What `layer` computes, from the very same weights: with a rule of its own at a ReLU, or without non-linearity."""
-
-    def __init__(self, layer, rule, linear):
-        super().__init__(name=layer.name, dtype=layer.dtype_policy)
-        twin = object.__new__(type(layer))  # shares the variables: stays true when the model learns on
-        twin.__dict__.update(layer.__dict__)
-        self.compute = twin.call
-        fused = getattr(layer, "activation", None)
-        if linear and isinstance(layer, NON_LINEARITIES):
-            self.compute = tf.identity
-        elif linear:
-            twin.__dict__["activation"] = keras.activations.linear
-        elif rule and fused is keras.activations.relu:
-            twin.__dict__["activation"] = _with_rule(fused, rule)
-        elif rule and isinstance(layer, keras.layers.ReLU):
-            self.compute = _with_rule(twin.call, rule)
-
-    def call(self, *inputs, **options):
-        return self.compute(*inputs, **options)
-
-
-def _with_rule(rectify, rule):
-    """The function `rectify`, which sends a signal back by `rule` instead of its gradient."""
-
-    @tf.custom_gradient
-    def ruled(values):
-        rectified = rectify(values)
-        return rectified, lambda signal: rule(signal, rectified > 0)
-
-    return ruled

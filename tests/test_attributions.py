@@ -17,6 +17,7 @@ from helpers.attributions import (
     guided_backpropagation,
     insertion_curves,
     integrated_gradients,
+    map_shares,
     occlusion,
     shuffled_weights,
     smooth_grad,
@@ -117,6 +118,14 @@ def test_grad_cam_weights_the_last_maps_by_their_mean_gradient(cnn, starts):
     weights = cnn.get_layer("output").get_weights()[0].reshape(*maps.shape[1:], 3)[..., 0].mean(axis=(0, 1))
     heat = np.maximum((maps * weights).sum(axis=-1, keepdims=True), 0)
     np.testing.assert_allclose(grad_cam(cnn, starts[:1], 0), tf.image.resize(heat, (12, 12)), atol=1e-5)
+
+
+def test_map_shares_add_up_to_the_logit_but_for_the_bias_where_the_head_is_linear(cnn, starts):
+    cnn.get_layer("output").bias.assign([0.5, -1.0, 2.0])
+    shares = map_shares(cnn, starts, CLASSES)
+    assert shares.shape == (8, 5)
+    np.testing.assert_allclose(shares.sum(axis=1), own(class_logits(cnn)(starts)) - np.array([0.5, -1, 2])[CLASSES],
+                               atol=1e-4)
 
 
 def upside_down(cnn, image, index, rectified, masked):

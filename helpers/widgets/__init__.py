@@ -4,6 +4,7 @@ activation_explorer(model)    what each map makes of a digit, yours included (no
 oip_lab(model)                one map's OIP, live (notebook 04)
 zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
 dream_lab(model)              carve maps into a photograph (notebook 06)
+digit_lab(model)              what is read in a digit, why, and what would change it (notebook 08)
 
 `explorer` is the protocol they share, `parts` (controls, pictures, sheets), `drawing` (a digit of the reader's own) and
 `python` (lines that are run and shown) what they are built of, `worker` makes what was asked for last. A model must
@@ -40,9 +41,10 @@ tests/test_browser.py run over all explorers: add the new one to tests/explorers
 """
 
 from helpers.widgets.activations import activation_explorer
+from helpers.widgets.digits import digit_lab
 from helpers.widgets.dreams import dream_lab
 from helpers.widgets.oips import oip_lab
 from helpers.widgets.python import uploads
 from helpers.widgets.zoo import zoo_browser
 
-__all__ = ["activation_explorer", "dream_lab", "oip_lab", "uploads", "zoo_browser"]
+__all__ = ["activation_explorer", "digit_lab", "dream_lab", "oip_lab", "uploads", "zoo_browser"]

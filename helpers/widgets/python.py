@@ -42,14 +42,14 @@ uploads = Uploads()
 
 
 class Runner:
-    """Runs lines of Python with one model, and keeps what they made for the next run."""
+    """Runs lines of Python with one model, and keeps what they made for the next run; `given` are other names."""
 
-    def __init__(self, model):
-        self.model, self.made = model, {}
+    def __init__(self, model, **given):
+        self.given, self.made = {"model": model, **given}, {}
 
     def __call__(self, lines):
         """Return the namespace {name: value} that the lines leave. An iterator is made anew each time."""
-        space, recipes, made = {**_public(), "model": self.model}, {}, {}
+        space, recipes, made = {**_public(), **self.given}, {}, {}
         for line in lines:
             used, assigned = names(line)
             recipe = (line, *(recipes[name] for name in sorted(used) if name in recipes))
