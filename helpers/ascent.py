@@ -231,6 +231,7 @@ def leave_if_asked():
 
 def _advance(objective, images, step_sizes, rules, made):
     """The images before each of the steps, what the objective says of them, and the images after the last step."""
+    _check_images(images, made)
     try:
         if _few(images):
             padded = np.zeros(STEPS_AT_ONCE, np.float32)
@@ -247,6 +248,7 @@ def _advance(objective, images, step_sizes, rules, made):
 
 def _values_of(objective, images, made):
     """What the objective says of the images, without a step; `made` steps led to them."""
+    _check_images(images, made)
     try:
         values = _values(objective, images)
     except (ValueError, TypeError, tf.errors.OpError):
@@ -268,6 +270,13 @@ def _explain(attempt, images):
     except (ValueError, TypeError) as error:
         raise error from None
     _checked_values(values, images, 0)
+
+
+def _check_images(images, made):
+    """A ReLU may turn NaN into 0, so the values alone would not tell."""
+    if not np.isfinite(images).all():
+        raise ValueError(f"the images hold NaN or infinite values after {made} steps; project, precondition and the "
+                         "gradient of the objective must give numbers")
 
 
 def _checked_values(values, images, made):

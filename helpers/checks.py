@@ -19,7 +19,7 @@ def number(value, name, least=-np.inf, most=np.inf, above=-np.inf):
     found = np.asarray(value) if np.isscalar(value) or hasattr(value, "dtype") else None
     good = found is not None and found.ndim == 0 and found.dtype.kind in "uif" and np.isfinite(found)
     if not (good and least <= found <= most and found > above):
-        raise ValueError(f"{name} {_shown(value)} is out of range; use a number{_range(least, most, above)}")
+        raise ValueError(f"{name} {shown(value)} is out of range; use a number{_range(least, most, above)}")
     return float(found)
 
 
@@ -30,7 +30,7 @@ def whole(value, name, least=0, most=np.inf):
     except TypeError:
         found = None
     if found is None or not least <= found <= most:
-        raise ValueError(f"{name} {_shown(value)} is out of range; use a whole number{_range(least, most)}")
+        raise ValueError(f"{name} {shown(value)} is out of range; use a whole number{_range(least, most)}")
     return found
 
 
@@ -39,21 +39,21 @@ def index(value, count, name="map index", of="this layer"):
     try:
         return whole(value, name, 0, count - 1)
     except ValueError:
-        raise ValueError(f"{name} {_shown(value)} does not exist: {of} has 0 to {count - 1}") from None
+        raise ValueError(f"{name} {shown(value)} does not exist: {of} has 0 to {count - 1}") from None
 
 
 def choice(value, name, options):
     """Return `value`, which must be one of the `options`: words, or whatever can be compared."""
     options = list(options)
     if not any(type(value) is type(option) and value == option for option in options):
-        raise ValueError(f"{name} {_shown(value)} is unknown; choose {' or '.join(map(repr, options))}")
+        raise ValueError(f"{name} {shown(value)} is unknown; choose {' or '.join(map(repr, options))}")
     return value
 
 
 def function(value, name, example):
     """Return `value`, which must be callable; `example` says in words what would do, such as "standardize"."""
     if not callable(value):
-        raise ValueError(f"{name} {_shown(value)} is no function; give one, such as {example}")
+        raise ValueError(f"{name} {shown(value)} is no function; give one, such as {example}")
     return value
 
 
@@ -64,7 +64,7 @@ def numbers(values, name, shape=None, dtype=np.float32):
     except (ValueError, TypeError):  # rows of different lengths
         found = np.asarray(None)
     if found.dtype.kind not in REAL and found.dtype.name != "bfloat16":  # which TensorFlow adds to numpy's
-        raise ValueError(f"{name} {_shown(values)} cannot be read as numbers; give an array of them")
+        raise ValueError(f"{name} {shown(values)} cannot be read as numbers; give an array of them")
     if shape is not None and not _fits(found.shape, shape):
         raise ValueError(f"{name} have shape {found.shape}; give {_shape(shape)}")
     found = found.astype(dtype, copy=False)
@@ -102,7 +102,7 @@ def labels(values, count, classes=np.inf, name="labels"):
         raise ValueError(f"{name} have shape {found.shape}; {count} images need one label each")
     wrong = found if found.dtype.kind not in "ui" else found[(found < 0) | (found >= classes)]
     if len(wrong):
-        raise ValueError(f"{name} hold {_shown(wrong[0])}; each must be a whole number{_range(0, classes - 1)}")
+        raise ValueError(f"{name} hold {shown(wrong[0])}; each must be a whole number{_range(0, classes - 1)}")
     return found.astype(np.int64)
 
 
@@ -151,8 +151,8 @@ def _range(least, most, above=-np.inf):
     return "".join(bounds)
 
 
-def _shown(value):
-    """A value as Python writes it, on one line and short enough to be part of a sentence."""
+def shown(value):
+    """Return a value as Python writes it, on one line and short enough to be part of a sentence."""
     if isinstance(value, np.generic):
         value = value.item()
     if getattr(value, "shape", ()):

@@ -53,10 +53,11 @@ def spectral_fluctuations(n, exponent, seed, size=28):
     wondered about such a Fourier start (question Q7). Introduced in notebook 04.
     """
     n, exponent = checks.whole(n, "n", least=1), checks.number(exponent, "exponent", -9, 9)
+    size = checks.whole(size, "size", least=2)
     random = np.random.default_rng((checks.whole(seed, "seed"), 0))
     spectra = np.fft.rfft2(random.standard_normal((n, size, size)), axes=(1, 2))
     frequencies = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
-    frequencies[0, 0] = np.inf  # the mean is taken away by standardization anyway
+    frequencies[0, 0], spectra[:, 0, 0] = 1, 0  # the mean is taken away by standardization anyway
     noise = np.fft.irfft2(spectra * frequencies**-exponent, s=(size, size), axes=(1, 2))
     return standardize(noise[..., None] / noise.std())  # scaled first: standardize leaves tiny values tiny
 

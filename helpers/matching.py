@@ -40,7 +40,7 @@ def match_maps(first, second):
     position counts as one observation. A map that never changes correlates 0 with all. Source: Li, Yosinski,
     Clune, Lipson and Hopcroft 2016; the assignment is the Hungarian one. Introduced in notebook 05.
     """
-    first, second = _of_same_images(first, second, len(np.shape(first)) - 1, np.float64)
+    first, second = _of_same_images(first, second, -1, np.float64)
     table = _unit_columns(first).T @ _unit_columns(second)  # (maps, maps)
     rows, columns = linear_sum_assignment(table, maximize=True)
     partners, correlations = np.full(len(table), -1), np.full(len(table), np.nan)
@@ -108,6 +108,7 @@ def _scaled(activations):
 
 
 def _of_same_images(first, second, axes, dtype):
+    """Both as arrays, refused unless their first `axes` axes, or all but the last, are equally long."""
     first, second = (checks.numbers(activations, "activations", dtype=dtype) for activations in (first, second))
     if 0 in first.shape + second.shape or first.shape[:axes] != second.shape[:axes]:
         raise ValueError(f"activations of shapes {first.shape} and {second.shape} are not of the same images and "

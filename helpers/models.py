@@ -127,6 +127,8 @@ def save_cnn(model, path):
     path = Path(path).expanduser()
     if path.suffix != ".keras":
         raise ValueError(f"{path.name!r} is no name for a model file; let it end in .keras")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
     beside = path.with_name(f"{path.stem}.part.keras")
     try:
         model.save(beside)

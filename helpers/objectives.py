@@ -225,10 +225,13 @@ class Jittered(namedtuple("Jittered", "objective state pixels")):
 
 
 def total_variation(images):
-    """Return the mean squared difference of neighboring pixels of each image: large for speckle."""
-    down = tf.reduce_mean(tf.square(images[:, 1:] - images[:, :-1]), axis=(1, 2, 3))
-    right = tf.reduce_mean(tf.square(images[:, :, 1:] - images[:, :, :-1]), axis=(1, 2, 3))
-    return down + right
+    """Return the mean squared difference of neighboring pixels of each image: large for speckle.
+
+    In an image of one row, such as a latent vector, there is none below another: then only the columns count.
+    """
+    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+    return sum(tf.reduce_sum(tf.square(steps), axis=(1, 2, 3)) / tf.cast(tf.maximum(tf.size(steps[0]), 1), steps.dtype)
+               for steps in (down, right))
 
 
 def lp_norm(images, power=6):
@@ -269,7 +272,7 @@ def _weights(values, count):
         return values
     numbers = np.asarray(values)
     if numbers.dtype.kind not in "uif" or numbers.shape != (count,) or not count or not np.isfinite(numbers).all():
-        raise ValueError(f"weights {values!r} must hold one finite number for each of {count} objectives")
+        raise ValueError(f"weights {checks.shown(values)} must hold one finite number for each of {count} objectives")
     return tf.constant(numbers, tf.float32)
 
 
@@ -291,7 +294,7 @@ def _whole_numbers(values, name, limits):
     numbers, limits = np.asarray(values), limits()
     columns = numbers.reshape(-1, 1) if len(limits) == 1 else numbers
     if numbers.size == 0 or numbers.dtype.kind not in "iu" or columns.ndim != 2 or columns.shape[1] != len(limits):
-        raise ValueError(f"{name} {values!r} must hold {len(limits)} whole number(s) for each image")
+        raise ValueError(f"{name} {checks.shown(values)} must hold {len(limits)} whole number(s) for each image")
     most = np.array([np.inf if limit is None else limit for limit in limits])
     for wrong in columns[((columns < 0) | (columns >= most)).any(axis=1)].tolist():
         last = [limit - 1 for limit in limits]

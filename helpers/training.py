@@ -145,6 +145,9 @@ def train_cnn(model, images, labels, validation, epochs=12, batch_size=128, peak
         student.fit(digits, validation_data=validation, validation_batch_size=500, initial_epoch=keep.done,
                     epochs=epochs, callbacks=[keep], verbose=verbose, shuffle=False)  # they are shuffled already
     model.set_weights(keep.best)
+    if not np.isfinite(keep.history["loss"]).any():
+        raise ValueError(f"the training ran away: its loss is no number; use a peak_rate below {peak_rate:g}, or "
+                         "less weight decay")
     return keep.history
 
 
@@ -155,6 +158,7 @@ def rate_schedule(steps, peak_rate):
     steps, while the random start weights sort themselves, and then cools to 0 along half a cosine wave.
     Source: Loshchilov and Hutter 2017; article III by its title. Introduced in notebook 02.
     """
+    steps, peak_rate = checks.whole(steps, "steps", 1), checks.number(peak_rate, "peak_rate", above=0)
     warm_up = int(0.15 * steps)
     return keras.optimizers.schedules.CosineDecay(
         0.05 * peak_rate, decay_steps=max(1, steps - warm_up), warmup_target=peak_rate, warmup_steps=warm_up
@@ -167,6 +171,9 @@ def augment(images, seed, turn=10.0, zoom=0.1, shift=0.07):
     Each is turned by up to `turn` degrees either way, scaled by up to a share `zoom` and shifted by up to a
     share `shift` of its size; what comes in at the border repeats the border. Introduced in notebook 02.
     """
+    turn, zoom, shift = checks.number(turn, "turn"), checks.number(zoom, "zoom"), checks.number(shift, "shift")
+    if not tf.is_tensor(images):
+        images, seed = checks.images(images), checks.whole(seed, "seed")
     batch = tf.cast(images, tf.float32)
     n, height, width = tf.shape(batch)[0], batch.shape[1], batch.shape[2]
     transforms = _random_transforms(n, (height, width), seed, turn, zoom, shift)
@@ -188,7 +195,8 @@ def worst_case(model, radius, noise=0.0, seed=0):
     visualization. Introduced in notebook 02.
     """
 
-    random = keras.random.SeedGenerator(seed)
+    radius, noise = checks.number(radius, "radius", 0), checks.number(noise, "noise", 0)
+    random = keras.random.SeedGenerator(checks.whole(seed, "seed"))
 
     def disturb(images, labels):
         if noise:
@@ -203,6 +211,8 @@ def worst_case(model, radius, noise=0.0, seed=0):
 
 def accuracy(model, images, labels):
     """Return the share of images that `model` reads as their label says."""
+    images = checks.images(images, model.input_shape[1:])
+    labels = checks.labels(labels, len(images))
     batches = np.array_split(images, -(-len(images) // 500))  # 500 fit the memory of any machine
     answers = np.concatenate([np.argmax(model(batch, training=False), axis=1) for batch in batches])
     return float((answers == labels).mean())

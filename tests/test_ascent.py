@@ -427,3 +427,12 @@ def test_many_or_large_images_can_be_stopped_at_every_step_and_few_small_ones_ev
     with stoppable(lambda: bool(times.append(1))):
         record = ascend(Linear(tf.constant(images[::-1])), images, np.full(20, 0.1))
     assert len(times) == asked and not record.stopped
+
+
+def test_images_that_become_nan_are_refused_though_a_relu_would_answer_0(cnn, starts):
+    objective = Channels(feature_extractor(cnn, "second"), [1])
+    broken = lambda images: standardize(images) * tf.where(tf.reduce_max(images) > 0, np.nan, 1.0)  # noqa: E731
+    with pytest.raises(ValueError, match="the images hold NaN or infinite values after 0 steps"):
+        ascend(objective, starts, [0.1], project=broken)
+    with pytest.raises(ValueError, match="the images hold NaN or infinite values after"):
+        ascend(objective, starts, [0.1, 0.1], precondition=lambda gradients: gradients * np.nan)

@@ -386,3 +386,34 @@ def test_dead_maps_are_those_that_no_image_excites():
     model.layers[0].set_weights([kernel, bias])
     dead = dead_maps(model, bars(6, seed=0)[0])
     assert list(dead) == ["first", "second"] and dead["first"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("work", "sentence"),
+    [
+        (lambda model, digits, labels: accuracy(model, digits[:, :11], labels), "images have .* the network sees"),
+        (lambda model, digits, labels: accuracy(model, digits, labels / 2), "labels hold 0.5"),
+        (lambda model, digits, labels: accuracy(model, digits, labels * np.nan), "labels hold nan"),
+        (lambda model, digits, labels: accuracy(model, digits, labels[:3]), r"labels have shape \(3,\)"),
+        (lambda model, digits, labels: augment(digits * np.nan, 0), "images hold NaN"),
+        (lambda model, digits, labels: augment(digits[0], 0), r"a batch is \(n, height, width, channels\)"),
+        (lambda model, digits, labels: augment(digits, 1.5), "seed 1.5 is out of range"),
+        (lambda model, digits, labels: augment(digits, 0, turn=np.nan), "turn nan is out of range"),
+        (lambda model, digits, labels: augment(digits, 0, zoom="x"), "zoom 'x' is out of range"),
+        (lambda model, digits, labels: worst_case(model, np.nan), "radius nan is out of range"),
+        (lambda model, digits, labels: worst_case(model, 0.1, noise=-1), "noise -1 is out of range"),
+        (lambda model, digits, labels: rate_schedule(0, 0.1), "steps 0 is out of range"),
+        (lambda model, digits, labels: rate_schedule(9, np.nan), "peak_rate nan is out of range"),
+    ],
+)
+def test_what_would_give_a_wrong_number_without_a_word_is_refused(work, sentence):
+    digits = np.random.default_rng(0).standard_normal((6, 12, 12, 1)).astype(np.float32)
+    with pytest.raises(ValueError, match=sentence):
+        work(tiny_cnn(), digits, np.arange(1, 7) % 3)
+
+
+def test_a_training_that_runs_away_says_so():
+    digits = np.random.default_rng(0).standard_normal((40, 12, 12, 1)).astype(np.float32)
+    with pytest.raises(ValueError, match="the training ran away: .* use a peak_rate below 1e\\+30"):
+        train_cnn(tiny_cnn(), digits, np.arange(40) % 3, (digits, np.arange(40) % 3), epochs=1, batch_size=10,
+                  peak_rate=1e30, verbose=0)  # fmt: skip
