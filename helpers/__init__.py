@@ -30,6 +30,7 @@ measures      numbers for a claim: what maps, patterns and removals are like
 sweeps        any number of trainings, in processes or on a cluster, collected in a table
 study         the networks of notebook 11 and what is measured on each
 style         the forms of a photo in the textures of a painting
+paintings     two paintings and a page of handwriting, as styles
 vgg           VGG19, a network of color photographs, to compare with
 figures       charts and sheets: arrays in, matplotlib Figure out
 drawings      the drawings of notebook 01

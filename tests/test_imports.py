@@ -36,6 +36,7 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "scores": {"activations"},
     "style": {"activations", "ascent", "geometry", "images", "objectives"},
     "vgg": set(),
+    "paintings": {"data", "images", "photos"},
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
     "measures": {"activations", "ascent", "fluctuations", "images", "objectives"},
     "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "images", "matching", "measures",

@@ -5,6 +5,7 @@ oip_lab(model)                one map's OIP, live (notebook 04)
 zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
 dream_lab(model)              carve maps into a photograph (notebook 06)
 digit_lab(model)              what is read in a digit, why, and what would change it (notebook 08)
+style_lab(model)              paint a photograph in the style of a painting (notebook 10)
 
 `explorer` is the protocol they share, `parts` (controls, pictures, sheets), `drawing` (a digit of the reader's own) and
 `python` (lines that are run and shown) what they are built of, `worker` makes what was asked for last. A model must
@@ -45,6 +46,7 @@ from helpers.widgets.digits import digit_lab
 from helpers.widgets.dreams import dream_lab
 from helpers.widgets.oips import oip_lab
 from helpers.widgets.python import uploads
+from helpers.widgets.styles import style_lab
 from helpers.widgets.zoo import zoo_browser
 
-__all__ = ["activation_explorer", "digit_lab", "dream_lab", "oip_lab", "uploads", "zoo_browser"]
+__all__ = ["activation_explorer", "digit_lab", "dream_lab", "oip_lab", "style_lab", "uploads", "zoo_browser"]
