@@ -18,8 +18,8 @@ from helpers.data import digits_in_use, load_digits
 from helpers.training import BACKUP, KeepBest, rate_schedule
 
 DATA = Path(__file__).resolve().parent.parent / "data"
-SHIPPED = {16: DATA / "autoencoder_16.keras", 256: DATA / "autoencoder_256.keras"}
-VARIATIONAL = DATA / "variational_16.keras"  # the same network as that of 16, trained by `train_variational`
+SHIPPED = {16: DATA / "autoencoder_16.keras", 256: DATA / "autoencoder_256.keras",
+           "variational": DATA / "variational_16.keras"}  # the last: 16 components, trained by `train_variational`
 LARGEST = 4096  # latent components
 EPOCHS, VALIDATION, SEED = 12, 5_000, 1  # of the shipped ones
 
@@ -76,17 +76,17 @@ def train_variational(model, images, validation, kl_weight=0.5, epochs=8, batch_
 
 
 def load_autoencoder(source=16):
-    """Return a trained autoencoder: a shipped one by its number of components, 16 or 256, or one from a file.
+    """Return a trained autoencoder: a shipped one, 16, 256 (components) or "variational", or one from a file.
 
-    The file, such as `VARIATIONAL`, is read in safe mode, so nothing in it can run code. Raises FileNotFoundError
+    The file is read in safe mode, so nothing in it can run code. Raises FileNotFoundError
     for a missing file, and ValueError for one that holds no autoencoder as `build_autoencoder` makes it. Introduced
     in notebook 09.
     """
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, Path)) or source in SHIPPED:
         source = SHIPPED[checks.choice(source, "autoencoder", SHIPPED)]
     path = Path(source).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"no autoencoder file {str(path)!r}; give 16, 256 or a .keras file")
+        raise FileNotFoundError(f"no autoencoder file {str(path)!r}; give 16, 256, 'variational' or a .keras file")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds; the reader needs one sentence, the cause stays chained
@@ -243,8 +243,8 @@ if __name__ == "__main__":
     if len(digits) < 60_000:
         raise SystemExit("The shipped weights are made from MNIST; without it they stay as they are.")
     training, validation, (test, _) = digits[:-VALIDATION], digits[-VALIDATION:], load_digits("test")
-    kinds = [(path, size, train_autoencoder) for size, path in SHIPPED.items()] + [(VARIATIONAL, 16, train_variational)]
-    for path, size, train in kinds:
+    for kind, path in SHIPPED.items():
+        size, train = (16, train_variational) if kind == "variational" else (kind, train_autoencoder)
         model, backup = build_autoencoder(size, SEED), BACKUP / path.stem
         history = train(model, training, validation, epochs=EPOCHS, seed=SEED, backup=backup)
         model.save(path)

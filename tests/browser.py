@@ -26,7 +26,7 @@ NAME = """part => {
 }"""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-EXPLORER = r"(activation_explorer|oip_lab|zoo_browser|dream_lab)\("
+EXPLORER = r"(activation_explorer|oip_lab|latent_lab|zoo_browser|dream_lab)\("
 
 
 def chromium():

@@ -147,7 +147,7 @@ def test_each_explorer_is_one_line_in_its_notebook_below_the_figure_of_the_same(
         notebook, seen = nbformat.read(path, as_version=4), 0
         for cell in notebook.cells:
             seen += cell.source.startswith("**Figure ")
-            name = re.match(r"(activation_explorer|oip_lab|zoo_browser|dream_lab)\(.*\)$", cell.source)
+            name = re.match(r"(activation_explorer|oip_lab|latent_lab|zoo_browser|dream_lab)\(.*\)$", cell.source)
             if name and seen:
                 found.setdefault(name[1], set()).add(path.stem[:2])
     assert found == {"activation_explorer": {"03"}, "oip_lab": {"00", "04"}, "zoo_browser": {"05"},

@@ -3,6 +3,7 @@
 activation_explorer(model)    what each map makes of a digit, yours included (notebook 03)
 oip_lab(model)                one map's OIP, live (notebook 04)
 zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
+latent_lab(model)             walk through an autoencoder's latent space (notebook 09)
 dream_lab(model)              carve maps into a photograph (notebook 06)
 digit_lab(model)              what is read in a digit, why, and what would change it (notebook 08)
 style_lab(model)              paint a photograph in the style of a painting (notebook 10)
@@ -44,9 +45,11 @@ tests/test_browser.py run over all explorers: add the new one to tests/explorers
 from helpers.widgets.activations import activation_explorer
 from helpers.widgets.digits import digit_lab
 from helpers.widgets.dreams import dream_lab
+from helpers.widgets.latents import latent_lab
 from helpers.widgets.oips import oip_lab
 from helpers.widgets.python import uploads
 from helpers.widgets.styles import style_lab
 from helpers.widgets.zoo import zoo_browser
 
-__all__ = ["activation_explorer", "digit_lab", "dream_lab", "oip_lab", "style_lab", "uploads", "zoo_browser"]
+__all__ = ["activation_explorer", "digit_lab", "dream_lab", "latent_lab", "oip_lab", "style_lab", "uploads",
+           "zoo_browser"]
