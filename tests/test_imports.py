@@ -46,7 +46,7 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
 ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"}, "sklearn": {"data", "latent", "photos"},
         "ipywidgets": EXPLORERS - {"widgets.worker", "widgets.python"},
-        "anywidget": {"widgets.explorer", "widgets.parts", "widgets.drawing"},
+        "anywidget": {"widgets.explorer", "widgets.parts", "widgets.drawing", "widgets.latents"},
         "ipycanvas": {"widgets.drawing_before"}, "threading": {"widgets.worker", "data"},
         "concurrent": {"sweeps"}, "multiprocessing": {"sweeps"}, "distributed": {"sweeps"}}  # fmt: skip
 
