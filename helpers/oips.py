@@ -25,9 +25,9 @@ from helpers.images import standardize
 from helpers.objectives import Channels
 
 AMPLITUDES = {3: 0.5, 7: 0.5}  # the articles' coarse start: long waves make legible patterns
-COOLING = np.geomspace(1.2, 0.02, 30)  # angles along great circles: big turns that cool down
+COOLING = np.geomspace(1.2, 0.02, 40)  # angles along great circles: big turns that cool down
 LEAKS = (0.2, 0.05, 0.01)  # what a silent node counts in the three stages of the climb
-TRIAL = 8 / 30  # share of the steps in the first stage, which all starts of a map climb; then the best goes on
+TRIAL = 1 / 4  # share of the steps in the first stage, which all starts of a map climb; then the best goes on
 MAPS_AT_ONCE = 64  # in one group, if the memory allows: larger ones are hardly faster and come more seldom
 IMAGES_AT_ONCE, MEMORY = 256, 400e6  # most images of a group, most bytes that their activations may fill
 OPEN_EDGE = 28  # pixels along an edge of the starts where a model takes images of any size
@@ -56,7 +56,7 @@ class Oips(NamedTuple):
 
 
 def grow_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=COOLING, precondition=identity,
-              starts=2, candidates=256, reports=only_the_result, at_once=MAPS_AT_ONCE):
+              starts=3, candidates=256, reports=only_the_result, at_once=MAPS_AT_ONCE):
     """Yield the `Oips` of the maps `indices` of a layer, one group after the other, as they grow.
 
     All maps share the same random `candidates`, which are `fluctuations(candidates, amplitudes, seed)`: one pass
@@ -122,6 +122,12 @@ def join_oips(groups):
     if not groups:
         raise ValueError("there are no OIPs to join; give at least one group")
     return _collected(groups, sum(len(group.indices) for group in groups))
+
+
+def stages(step_sizes):
+    """Return the step sizes of the three stages of a climb, the first for the trial of all starts, see `LEAKS`."""
+    trial = min(max(1, round(TRIAL * len(step_sizes))), len(step_sizes) - len(LEAKS) + 1)
+    return [step_sizes[:trial], *np.array_split(step_sizes[trial:], len(LEAKS) - 1)]
 
 
 def find_precursors(features, indices, candidates):
@@ -197,7 +203,7 @@ def _climbed(before, indices, images, step_sizes, precondition, reports):
     """The climb of the three stages as one `Ascent`; the first stage with all starts, the others with the best."""
     wanted = {int(state) for state in reports(len(step_sizes) + 1)}
     starts, made, steps, frames = len(images) // len(indices), 0, [], []
-    for stage, sizes in enumerate(_stages(step_sizes)):
+    for stage, sizes in enumerate(stages(step_sizes)):
         climbers = np.repeat(indices, starts) if stage == 0 else indices
         climb = ascend(Channels(before, climbers, LEAKS[stage]), images, sizes, precondition=precondition,
                        reports=partial(_of_stage, wanted, made), move=great_circle)
@@ -213,12 +219,6 @@ def _climbed(before, indices, images, step_sizes, precondition, reports):
         if climb.stopped:
             break
     return Ascent(np.array(steps), np.array(frames), np.zeros((len(steps), len(indices))), climb.stopped)
-
-
-def _stages(step_sizes):
-    """The step sizes of the three stages."""
-    trial = min(max(1, round(TRIAL * len(step_sizes))), len(step_sizes) - len(LEAKS) + 1)
-    return [step_sizes[:trial], *np.array_split(step_sizes[trial:], len(LEAKS) - 1)]
 
 
 def _of_stage(wanted, made, states):

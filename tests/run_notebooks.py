@@ -18,7 +18,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 IN_PLACE_OF_A_WIDGET = "An explorer: it appears here when this cell is run."
 README_FIGURES = {  # (notebook, caption of the figure): file in notebooks/figures
     ("03_activation_maps", "Figure 3.5."): "activations.png",
-    ("04_oip_creation", "Figure 4.5."): "oip_evolution.png",
+    ("04_oip_creation", "Figure 4.4."): "oip_evolution.png",
 }
 
 
@@ -45,6 +45,7 @@ def tidy(notebook):
         cell.id = f"cell-{number}"  # the same from run to run
         if cell.cell_type == "code":
             cell.outputs = _joined_streams(cell.outputs)
+            cell.outputs = [output for output in cell.outputs if not _is_a_bar(output)]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
@@ -54,6 +55,12 @@ def tidy(notebook):
             if WIDGET in data:  # without a kernel its place would show an error
                 output["data"] = nbformat.from_dict({"text/plain": IN_PLACE_OF_A_WIDGET})
     return notebook
+
+
+def _is_a_bar(output):
+    """Whether an output is a progress bar of tqdm, which says nothing any more once the work is done."""
+    data = output.get("data", {})
+    return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
 def _joined_streams(outputs):

@@ -74,10 +74,10 @@ def test_another_seed_starts_elsewhere_and_none_begins_where_its_neighbor_goes_o
 
 def test_only_the_last_frame_is_kept_unless_more_are_asked_for(cnn):
     plain, watched = create_oips(cnn, "second", [0, 1]), create_oips(cnn, "second", [0, 1], reports=report_steps)
-    assert plain.ascent.steps.tolist() == [30] and plain.ascent.frames.shape == (1, 2, 12, 12, 1)
-    assert watched.ascent.steps.tolist() == [0, 1, 2, 4, 8, 16, 30] and watched.ascent.values.shape == (7, 2)
+    assert plain.ascent.steps.tolist() == [40] and plain.ascent.frames.shape == (1, 2, 12, 12, 1)
+    assert watched.ascent.steps.tolist() == [0, 1, 2, 4, 8, 16, 32, 40] and watched.ascent.values.shape == (8, 2)
     np.testing.assert_allclose(watched.images, plain.images, atol=1e-3)
-    assert create_oips(cnn, "second", [0], reports=range).ascent.steps.tolist() == list(range(31))
+    assert create_oips(cnn, "second", [0], reports=range).ascent.steps.tolist() == list(range(41))
 
 
 def test_the_zoo_shows_every_map_once(cnn):
