@@ -29,7 +29,7 @@ COOLING = np.geomspace(1.2, 0.02, 40)  # angles along great circles: big turns t
 LEAKS = (0.2, 0.05, 0.01)  # what a silent node counts in the three stages of the climb
 TRIAL = 1 / 4  # share of the steps in the first stage, which all starts of a map climb; then the best goes on
 MAPS_AT_ONCE = 64  # in one group, if the memory allows: larger ones are hardly faster and come more seldom
-IMAGES_AT_ONCE, MEMORY = 256, 400e6  # most images of a group, most bytes that their activations may fill
+IMAGES_AT_ONCE, MEMORY = 256, 128e6  # most images of a group, most bytes that their activations may fill
 OPEN_EDGE = 28  # pixels along an edge of the starts where a model takes images of any size
 
 
