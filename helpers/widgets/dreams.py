@@ -1,202 +1,144 @@
 """The dream lab: carve maps into a photograph, yours too, and watch it change pass by pass (notebook 06)."""
 
-import html
 import re
-from functools import partial
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
-import ipywidgets as widgets
 import numpy as np
 
-from helpers.activations import conv_layers, pre_activation_extractor
-from helpers.ascent import identity, soften
-from helpers.dreams import (
-    SIGHT,
-    carve,
-    carve_octaves,
-    carve_tiles,
-    channels,
-    listed_maps,
-    luma,
-    random_maps,
-    strongest_maps,
-)
+from helpers.activations import feature_extractor
+from helpers.dreams import SIGHT
 from helpers.geometry import any_size
 from helpers.images import contrast
-from helpers.objectives import Channels, Mixed
-from helpers.photos import load_photo, png_bytes, save_film, save_picture
-from helpers.widgets import frame_before as parts
+from helpers.photos import png_bytes, save_film, save_picture
+from helpers.widgets import parts
+from helpers.widgets.drawing import Upload, source_of
+from helpers.widgets.explorer import Explorer, Refusal, refusals
+from helpers.widgets.python import Runner
 
 WHOLE, QUADRANTS, TILES, CASCADE, OCTAVES = (
     "the whole photo", "whole, then quadrants", "tiles", "cascade of tiles", "octaves",
 )  # fmt: skip
-SCHEMES = (WHOLE, QUADRANTS, TILES, CASCADE, OCTAVES)
+GRIDS = {QUADRANTS: (1, 2), CASCADE: (1, 2, 4, 8)}
 LISTED, RANDOM, STRONGEST = "the maps, in turn", "a random map each", "the map it answers to most"
 ONE_PLANE, EACH_COLOR = "keep those of the photo", "dream red, green, blue"
-APPLYING_AT_TIMES = ("tiles", "aim", "seed", "colors")  # controls that are hidden where a scheme does not heed them
 SIZES = (280, 560, 1120)  # pixels along an edge; multiples of FILM
 FILM, STRIP, STRIP_CELL = 280, 6, 84  # edge of the film's pictures; how many the strip has, and their edge
 SECONDS_EACH = 0.4  # how long the film shows a pass
 MOST_MAPS, MOST_TILES, MOST_PASSES = 12, 20, 10  # what still answers soon
 SCALE = 1.4  # of the octaves, as in carve_octaves
-HOMES = {
-    "itertools": ("islice",),
-    "helpers.activations": ("pre_activation_extractor",),
-    "helpers.ascent": ("soften",),
-    "helpers.dreams": ("carve", "carve_octaves", "carve_tiles", "channels", "listed_maps", "random_maps",
-                       "strongest_maps"),
-    "helpers.figures": ("image_grid",),
-    "helpers.geometry": ("any_size",),
-    "helpers.images": ("contrast",),
-    "helpers.objectives": ("Channels", "Mixed"),
-    "helpers.photos": ("load_photo",),
-}  # what the Python call may name, and where it comes from
 LEAK = 0.1  # what a pre-activation below zero counts, so that no map is without a gradient
-CENTER, GAINS = 0.46, np.arange(8, 21) / 10  # of `contrast` for photographs
-_trunks = WeakKeyDictionary()  # for octaves, built once: a new one would be compiled anew
-
-
-class DreamSettings(NamedTuple):
-    """What the controls say; `name` and `content` are those of an uploaded file, "" and b"" stand for the flower."""
-
-    name: str
-    content: bytes
-    size: int
-    layer: str
-    maps: tuple
-    scheme: str
-    tiles: int
-    aim: str
-    seed: int
-    passes: int
-    epochs: int
-    epsilon: float
-    strength: float
-    softened: bool
-    colors: str
-    gain: float
-
-    @property
-    def levels(self):
-        """How many tiles lie along an edge, one entry for each grid of tiles; none if the scheme has no tiles."""
-        return {QUADRANTS: (1, 2), TILES: (self.tiles,), CASCADE: (1, 2, 4, 8)}.get(self.scheme, ())
-
-    @property
-    def total(self):
-        """How many passes (or octaves) there are to come."""
-        return self.passes * max(1, len(self.levels))
-
-    @property
-    def unit(self):
-        """What one of them is called."""
-        return "octave" if self.scheme == OCTAVES else "pass"
+CENTER = 0.46  # of `contrast` for photographs
+ARTICLES = {"scheme": WHOLE, "maps": "56", "passes": 4, "epochs": 30, "epsilon": 0.01}
+PRESETS = {
+    "flower in lines": {},
+    "three colors": {"colors": EACH_COLOR},
+    "one map as a pen": {"maps": "88"},
+    "a patchwork": {"scheme": TILES, "maps": "56", "aim": STRONGEST, "tiles": 8, "epochs": 30, "passes": 3,
+                    "epsilon": 0.0316},
+    "from large to small": {"scheme": CASCADE, "maps": "56", "passes": 1, "epochs": 30, "epsilon": 0.0316},
+    "the articles' way": ARTICLES,
+}  # fmt: skip
 
 
 class MadeDream(NamedTuple):
     """A dream, done or on its way: `frames` holds the photo and what each pass left, small, for strip and film."""
 
-    settings: DreamSettings
+    settings: object
+    lines: list
     photo: np.ndarray
     dream: np.ndarray
     frames: tuple
-    done: bool = False
 
     @property
     def passes(self):
         return len(self.frames) - 1
 
 
-def dream_lab(model):
+def dream_lab(model=None, **settings):
     """Return an explorer of dreams: choose a photo, maps and a scheme, and see them carved into it pass by pass.
 
-    Any Keras model with convolutional layers that sees 28 x 28 gray pixels will do; one of another size can dream
-    octaves only. Raises ValueError for a model that does neither. The pictures are those of `dreams.carve`,
-    `carve_tiles` and `carve_octaves`, and the lab shows the Python call that makes them. Introduced in notebook 06.
+    Any Keras model with convolutional layers that sees 28 x 28 gray pixels will do, without one it is the shipped
+    CNN; a model of another size can dream octaves only. The settings are those of the controls: `dream_lab(cnn,
+    photo="me.jpg", maps="88", jitter=4)`; "all" maps are the whole layer. Raises ValueError for a model that can
+    dream neither way. The lab shows the Python that makes the picture. Introduced in notebook 06.
     """
-    return _DreamLab(model).frame.view
+    model = parts.checked_model(model)
+    return _DreamLab(model, schemes_of(model), settings).explorer
 
 
 class _DreamLab:
-    def __init__(self, model):
-        self.model, self.schemes = model, schemes_of(model)
-        self.made, self.loaded = None, (None, None, b"")
-        self._build_controls()
-        self._build_pictures()
-        c = self.controls
-        controls = [
-            parts.row(self.upload, self.flower), self.limit, c["size"], c["layer"], parts.row(c["maps"], self.dice),
-            c["scheme"], c["tiles"], c["aim"], c["seed"], c["passes"], c["epochs"], c["epsilon"], c["strength"],
-            c["colors"], c["gain"], c["softened"], parts.row(self.save, self.film),
-        ]  # fmt: skip
-        self.frame = parts.Frame(controls, self.shown, self.read, self.make, self.paint)
-        self._connect()
-        self._show_applicable()
-        self.frame.ask()
-
-    def _build_controls(self):
-        layers = conv_layers(self.model)
-        wide = {"style": parts.NAMES, "layout": parts.WIDE}
-        slider, choice = partial(widgets.IntSlider, **wide), partial(widgets.Dropdown, **wide)
-        self.upload = widgets.FileUpload(accept="image/*", description="your photo")
-        self.flower = widgets.Button(description="the flower again", tooltip="the photo that comes with the lab")
-        self.limit = widgets.HTML(parts.small("A file over 9 MB never arrives here: make it smaller first. Of a long "
-                                              "picture the middle square is taken."))
-        first = min(56, maps_of(self.model, layers[-1]) - 1)
-        gains = [("as it is", 0.0), *((f"{gain:.1f}", float(gain)) for gain in GAINS)]
-        self.controls = {
-            "size": choice(options=[(f"{size} x {size} pixels", size) for size in SIZES], value=560,
-                           description="photo size"),
-            "layer": choice(options=layers, value=layers[-1], description="layer"),
-            "maps": widgets.Text(str(first), description="map(s)", tooltip="one, or several such as 3, 1, 4",
-                                 style=parts.NAMES, layout=widgets.Layout(flex="1 1 200px", min_width="180px")),
-            "scheme": choice(options=self.schemes, description="dream in"),
-            "tiles": slider(4, 1, MOST_TILES, description="tiles per edge"),
-            "aim": choice(options=[LISTED, RANDOM, STRONGEST], description="each tile climbs"),
-            "seed": widgets.BoundedIntText(0, 0, 999_999, description="random seed", **wide),
-            "passes": slider(4, 1, MOST_PASSES, description="passes"),
-            "epochs": slider(30, 1, 100, description="epochs (steps)"),
-            "epsilon": widgets.FloatLogSlider(0.01, min=-3, max=0, step=0.1, description="epsilon (step size)",
-                                              **wide),
-            "strength": widgets.FloatSlider(1.0, min=0, max=4, step=0.1, description="strength", **wide),
-            "colors": choice(options=[ONE_PLANE, EACH_COLOR], description="colors"),
-            "gain": widgets.SelectionSlider(options=gains, description="contrast", **wide),
-            "softened": widgets.Checkbox(True, description="softened: strokes instead of speckle", indent=False),
+    def __init__(self, model, schemes, opened):
+        self.model, self.run, self.made, self.loaded = model, Runner(model), None, (None, b"")
+        self.controls = self._controls(schemes)
+        self.shown = {
+            "before": parts.Picture("before", "49%"), "after": parts.Picture("after: the dream", "49%"),
+            "strip": parts.Sheet(name="pass", edge=STRIP_CELL),
         }  # fmt: skip
-        for name in APPLYING_AT_TIMES:
-            self.controls[name].layout = widgets.Layout(width="auto")  # of its own, to be hidden by
-        self.dice = widgets.Button(description="roll the dice", icon="random", tooltip="another random map")
-        self.save = widgets.Button(description="save PNG", icon="download")
-        self.film = widgets.Button(description="save GIF", icon="film", tooltip="a film of the passes, there and back")
-
-    def _build_pictures(self):
-        self.pictures = {name: widgets.Image(format="png") for name in ("before", "after", "strip")}
-        self.origin, self.labels, self.call = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.progress = widgets.IntProgress(0, 0, 1, layout=widgets.Layout(width="100%", height="14px"))
-        self.shown = [
-            self.progress,
-            parts.row(
-                parts.captioned(self.pictures["before"], self.origin, "49%"),
-                parts.captioned(self.pictures["after"], "after: the dream", "49%"),
-            ),
-            parts.captioned(self.pictures["strip"], self.labels, "100%"),
-            parts.folded(self.call, "Python for this picture"),
-        ]
-
-    def _connect(self):
-        c, frame = self.controls, self.frame
-        frame.on_change(c["layer"], self._new_layer)
+        pictures = [parts.row(self.shown["after"], self.shown["before"]), self.shown["strip"]]
+        dice = parts.button("roll the dice", "random", "Another map, or another seed, at random.")
+        flower = parts.button("the flower again", "leaf", "The photo that comes with the lab.")
+        save = parts.button("save PNG", "download", "Write the dream into the folder of the notebook.")
+        film = parts.button("save GIF", "film", "Write a film of the passes, there and back.")
+        presets = {name: values for name, values in PRESETS.items()
+                   if values.get("scheme", OCTAVES) in schemes and self._has(values.get("maps", "all"))}  # fmt: skip
+        self._show_applicable()
         for name in ("scheme", "aim", "size"):
-            frame.on_change(c[name], self._show_applicable)
-        frame.watch(self.upload, *c.values())
-        frame.on_click(self.flower, lambda: self.upload.set_trait("value", ()))
-        frame.on_click(self.dice, self._roll)
-        frame.save_with(self.save, self._finished, save_dream)
-        frame.save_with(self.film, self._finished, save_passes)
+            self.controls[name].observe(self._show_applicable, "value")
+        self.controls["layer"].observe(self._new_layer, "value")
+        self.explorer = Explorer(
+            self.controls, self.shown, self.answer, "dream_lab(model)", model, opened, presets,
+            more=[name for name in self.controls
+                  if name not in ("photo", "scheme", "layer", "maps", "softened", "passes", "strength")],
+            pictures=pictures, buttons=[parts.row(dice, flower, save, film)],
+        )  # fmt: skip
+        self.explorer.on_click(dice, self._roll)
+        self.explorer.on_click(flower, lambda: self.explorer.set(photo=""))
+        self.explorer.saves(save, save_dream)
+        self.explorer.saves(film, save_passes)
+        self.explorer.on_change(self.shown["strip"], self._show_pass, "chosen")
+
+    def _controls(self, schemes):
+        layer = parts.layer_and_map(self.model)["layer"]
+        gains = [("as it is", 0.0), *((f"{gain:.1f}", float(gain)) for gain in np.arange(8, 21) / 10)]
+        return {
+            "photo": Upload(label="your photo", tip="A picture from your disk, or dropped here; of a long one the "
+                                                    "middle square is taken."),
+            "scheme": parts.choice("dream in", "Which parts of the photo the network sees at once.", options=schemes,
+                                   value=OCTAVES),
+            "layer": layer,
+            "maps": parts.text("map(s)", "One map index, several such as 3, 1, 4, or all for the whole layer.",
+                               value="all"),
+            "tiles": parts.whole("tiles per edge", "How many tiles lie along each edge.", value=4, min=1,
+                                 max=MOST_TILES),
+            "aim": parts.choice("each tile climbs", "Which map is carved into which tile.",
+                                options=[LISTED, RANDOM, STRONGEST]),
+            "passes": parts.whole("octaves", "How often it is done, each time on what the last one left.", value=5,
+                                  min=1, max=MOST_PASSES),
+            "strength": parts.number("strength", "What each change is multiplied by.", value=1.0, min=0, max=4,
+                                     step=0.1),
+            "softened": parts.switch("softened: strokes instead of speckle", "Climb along smooth paths first."),
+            "size": parts.choice("photo size", "Larger ones take longer.", value=560,
+                                 options=[(f"{size} x {size} pixels", size) for size in SIZES]),
+            "epochs": parts.whole("epochs (steps)", "How many steps each pass climbs.", value=10, min=1, max=100),
+            "epsilon": parts.log_number("epsilon (step size)", "How far each step goes.", value=0.05, min=-3, max=0,
+                                        step=0.1),
+            "jitter": parts.whole("jitter", "Up to how many pixels the photo is shifted before each step, so that "
+                                            "no pattern clings to one grid.", value=0, min=0, max=8),
+            "colors": parts.choice("colors", "Dream brightness alone, or each color for itself.",
+                                   options=[ONE_PLANE, EACH_COLOR]),
+            "gain": parts.choice("contrast", "How strongly the shown dream is enhanced.", options=gains),
+            "seed": parts.seed(),
+        }  # fmt: skip
+
+    def _count(self):
+        return feature_extractor(self.model, self.controls["layer"].value).output_shape[-1]
+
+    def _has(self, maps):
+        return maps == "all" or max(map(int, re.findall(r"\d+", maps))) < self._count()
 
     def _new_layer(self, change):
         """Name maps that the new layer has; what is no list of numbers stays for the reader to mend."""
-        count, text = maps_of(self.model, change["new"]), self.controls["maps"]
+        count, text = self._count(), self.controls["maps"]
         text.value = re.sub(r"\d{1,9}", lambda number: str(int(number[0]) % count), text.value)
 
     def _show_applicable(self, change=None):
@@ -204,182 +146,151 @@ class _DreamLab:
         c = self.controls
         scheme, size = c["scheme"].value, c["size"].value
         in_tiles = scheme in (QUADRANTS, TILES, CASCADE)
-        at_random, own_choice = (in_tiles and c["aim"].value == aim for aim in (RANDOM, STRONGEST))
-        shown = (scheme == TILES, in_tiles, at_random, scheme == WHOLE)
-        for name, applies in zip(APPLYING_AT_TIMES, shown):
-            c[name].layout.display = None if applies else "none"
-        c["maps"].disabled, self.dice.disabled = at_random or own_choice, own_choice
+        at_random, strongest = (in_tiles and c["aim"].value == aim for aim in (RANDOM, STRONGEST))
+        applies = {"tiles": scheme == TILES, "aim": in_tiles, "colors": not in_tiles, "jitter": not in_tiles,
+                   "seed": at_random or not in_tiles}  # fmt: skip
+        for name, does in applies.items():
+            c[name].layout.display = None if does else "none"
+        c["maps"].disabled = at_random or strongest
         c["tiles"].max = min(MOST_TILES, size // SIGHT)
         c["passes"].max = most_octaves(size) if scheme == OCTAVES else MOST_PASSES
         c["passes"].description = {OCTAVES: "octaves", QUADRANTS: "passes in each", CASCADE: "passes in each"}.get(
             scheme, "passes")
 
     def _roll(self):
-        c, rng = self.controls, np.random.default_rng()
-        if c["maps"].disabled:
-            c["seed"].value = int(rng.integers(1_000_000))
+        rng = np.random.default_rng()
+        if self.controls["maps"].disabled:
+            self.explorer.set(seed=int(rng.integers(1_000_000)))
         else:
-            c["maps"].value = str(rng.integers(maps_of(self.model, c["layer"].value)))
+            self.explorer.set(maps=str(rng.integers(self._count())))
 
-    def read(self):
-        value = {name: control.value for name, control in self.controls.items()}
-        file = self.upload.value[0] if self.upload.value else {"name": "", "content": memoryview(b"")}
-        maps = ()
-        if not self.controls["maps"].disabled:
-            maps = named_maps(value["maps"], value["layer"], maps_of(self.model, value["layer"]))
-        if value["scheme"] == WHOLE and value["colors"] == EACH_COLOR and len(maps) not in (1, 3):
-            raise ValueError(f"{len(maps)} maps are named; to dream each color name 3, one for each, or 1 for all")
-        value |= {"maps": maps, "epsilon": float(f"{value['epsilon']:.3g}"), "strength": round(value["strength"], 1)}
-        return DreamSettings(name=file["name"], content=bytes(file["content"]), **value)
+    def answer(self, settings):
+        """Yield the dream so far after each pass, and in the end all that is told of it."""
+        with refusals():
+            indices = () if self.controls["maps"].disabled else named_maps(settings.maps, settings.layer, self._count())
+            load = f"photo = load_photo({source_of(settings.photo) + ', ' if settings.photo else ''}"
+            photo = self.run([load + f"size={settings.size})"])["photo"]
+        lines = [load + f"size={settings.size})", *carving_lines(settings, indices)]
+        if not (self.made and self.made.lines == lines):
+            self.made = None
+            made = yield from self._carved(settings, lines, photo)
+            self.made = made if made.passes == total(settings) else None  # what was stopped is no answer
+        else:
+            made = self.made
+        yield finished(made._replace(settings=settings), indices)
 
-    def make(self, settings):
-        """Yield (the dream so far, its PNG files by name) after each pass; they are made here, outside of the lock."""
-        if self.made and self.made.settings == settings._replace(gain=self.made.settings.gain):
-            yield finished(self.made._replace(settings=settings))  # only its contrast was changed
-            return
-        photo, before = self._photo(settings)
-        made = MadeDream(settings, photo, photo, (shrunk(photo),))
+    def _carved(self, settings, lines, photo):
+        made = MadeDream(settings, lines, photo, photo, (shrunk(photo),))
+        if self.loaded[0] is not photo:
+            self.loaded = photo, png_bytes(photo)
+        said = f"before: {settings.photo or 'a flower'}"
         try:
-            yield made, {"before": before}
-            for dream in dreams_of(self.model, photo, settings):
+            yield {"before": (self.loaded[1], parts.html.escape(said)), "progress": 0,
+                   "status": f"{unit(settings)} 1 of {total(settings)} …"}  # fmt: skip
+            for dream in self.run(lines)["dreaming"]:
                 made = made._replace(dream=dream, frames=(*made.frames, shrunk(dream)))
-                if made.passes < settings.total:
-                    yield made, {"after": png_bytes(presented(made.frames[-1], settings))}
+                if made.passes < total(settings):
+                    yield {"after": png_bytes(presented(made.frames[-1], settings.gain)),
+                           "progress": made.passes / total(settings),
+                           "status": f"{unit(settings)} {made.passes + 1} of {total(settings)} …"}  # fmt: skip
         except KeyboardInterrupt:
             pass  # a Stop keeps the last pass
-        yield finished(made)
+        return made
 
-    def paint(self, result):
-        """Show a dream; the passes on the way leave the strip and the call as they are."""
-        made, files = result
-        settings = made.settings
-        for name, file in files.items():
-            self.pictures[name].value = file
-        self.progress.max, self.progress.value = settings.total, made.passes
-        self.origin.value = parts.small(f"before: {html.escape(settings.name or 'a flower')}")
-        if not made.done:
-            return f"{settings.unit} {made.passes + 1} of {settings.total} …"
-        self.made = made
-        self.labels.value = parts.strip_labels([label_of(settings, number) for number in strip_of(made)])
-        self.call.value = parts.python_call(self.model, *call_of(made))
-        return sentence_of(made)
-
-    def _photo(self, settings):
-        """The photo and its PNG file; what was read last is not read again."""
-        asked = settings.name, settings.content, settings.size
-        if self.loaded[0] != asked:
-            photo = loaded_photo(*asked)
-            self.loaded = asked, photo, png_bytes(photo)
-        return self.loaded[1:]
-
-    def _finished(self):
-        if self.made is None:
-            raise ValueError("there is no dream to save yet; wait for the first one")
-        return self.made
-
-
-def save_dream(made):
-    """Write the dream as a PNG file, and yield the sentence that says so."""
-    path = parts.free_path(stem_of(made.settings), ".png")
-    save_picture(path, presented(made.dream, made.settings))
-    yield f"saved as {path} in the folder of the notebook"
-
-
-def save_passes(made):
-    """Write a film of the passes, there and back, as a GIF file, and yield the sentence that says so."""
-    path = parts.free_path(stem_of(made.settings), ".gif")
-    frames = [presented(frame, made.settings) for frame in made.frames]
-    save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH)
-    yield f"saved as {path} in the folder of the notebook: {len(frames)} pictures of {FILM} x {FILM} pixels"
+    def _show_pass(self, number):
+        """Show the pass that is chosen in the strip."""
+        made = self.explorer.made
+        if made and 0 <= number < len(made.frames):
+            picture = made.dream if number == made.passes else made.frames[number]
+            caption = "after: the dream" if number == made.passes else label_of(made.settings, number)
+            self.shown["after"].value = png_bytes(presented(picture, made.settings.gain)), caption
 
 
 def schemes_of(model):
     """Return the schemes in which a model can dream; ValueError if there are none."""
-    shape = parts.checked_model(model).inputs[0].shape[1:]
+    shape = model.inputs[0].shape[1:]
     if shape[-1] != 1:
         raise ValueError(f"dream_lab carves into gray planes, but {model.name!r} sees images of {shape[-1]} channels; "
                          f"give it a model that sees 1, such as ({SIGHT}, {SIGHT}, 1)")
-    if all(length in (SIGHT, None) for length in shape[:2]):
-        return SCHEMES
     any_size(model)  # refuses a model that no other size fits
-    return (OCTAVES,)
-
-
-def maps_of(model, layer):
-    """Return how many maps the layer has."""
-    return pre_activation_extractor(model, layer).output_shape[-1]
+    fits = all(length in (SIGHT, None) for length in shape[:2])
+    return (OCTAVES, WHOLE, QUADRANTS, TILES, CASCADE) if fits else (OCTAVES,)
 
 
 def named_maps(text, layer, count):
-    """Return the map indices that a text such as "56" or "56, 11, 39" names, as a tuple; ValueError for others."""
+    """Return the map indices that a text such as "56" or "56, 11, 39" names, as a tuple; "all" gives (None,)."""
     words = [word for word in re.split(r"[,;\s]+", text) if word]
     if not words:
-        raise ValueError(f"no map is named; give a number from 0 to {count - 1}, or several with commas between them")
+        raise Refusal(f"no map is named; give a number from 0 to {count - 1}, several with commas between them, or all")
+    if words == ["all"]:
+        return (None,)
     for word in words:
         if not re.fullmatch(r"-?[0-9]+", word):
-            raise ValueError(f"{word[:40]!r} is no map index; give numbers from 0 to {count - 1}, such as 3, 1")
+            raise Refusal(f"{word[:40]!r} is no map index; give numbers from 0 to {count - 1}, such as 3, 1, or all")
         if len(word) > 9 or not 0 <= int(word) < count:
-            raise ValueError(f"map {word[:40]} does not exist: {layer} has 0 to {count - 1}")
+            raise Refusal(f"map {word[:40]} does not exist: {layer} has 0 to {count - 1}")
     if len(words) > MOST_MAPS:
-        raise ValueError(f"{len(words)} maps are too many at once; name up to {MOST_MAPS}")
+        raise Refusal(f"{len(words)} maps are too many at once; name up to {MOST_MAPS}")
     return tuple(int(word) for word in words)
+
+
+def carving_lines(settings, indices):
+    """Return the Python between the photo and `dreaming`, a generator of the photo after each pass."""
+    octaves, in_tiles = settings.scheme == OCTAVES, settings.scheme in (*GRIDS, TILES)
+    whole_layer = indices == (None,)
+    extractor = "feature_extractor" if whole_layer else "pre_activation_extractor"
+    lines = ["trunk = any_size(model)"] * octaves + [
+        f"features = {extractor}({'trunk' if octaves else 'model'}, {settings.layer!r})",
+        f"step_sizes = np.full({settings.epochs}, {settings.epsilon:g})",
+    ]
+    soft = ", precondition=soften" if settings.softened else ""
+    rest = f"step_sizes=step_sizes, strength={settings.strength:g}{soft}"
+    if in_tiles:
+        aim = {LISTED: f"listed_maps(features, {list(indices)})", STRONGEST: "strongest_maps(features)",
+               RANDOM: f"random_maps(features, seed={settings.seed})"}[settings.aim]  # fmt: skip
+        aim = "lambda tiles, numbers: WholeLayer(features)" if whole_layer else aim
+        grids = GRIDS.get(settings.scheme)
+        call = f"carve_cascade(aim, photo, {grids}" if grids else f"carve_tiles(aim, photo, {settings.tiles}"
+        return [*lines, f"aim = {aim}", f"dreaming = {call}, {settings.passes}, {rest})"]
+    objective = objective_of(indices)
+    jitter = "Jittered({}, tf.random.Generator.from_seed(" + f"{settings.seed}), {settings.jitter})"
+    shaken = jitter.format("objective") if settings.jitter else "objective"
+    carving = f"carve_octaves({{}}, {{}}, {settings.passes}, {SCALE}, " if octaves else (
+        f"carve({{}}, {{}}, {settings.passes}, ")
+    if settings.colors == ONE_PLANE:
+        return [*lines, f"objective = {objective}", f"dreaming = {carving.format(shaken, 'photo')}{rest})"]
+    if len(indices) not in (1, 3):
+        raise Refusal(f"{len(indices)} maps are named; to dream each color name 3, one for each, or 1 or all for all")
+    each = [objective_of((index,)) for index in indices] * (3 // len(indices))
+    plane = carving.format(shaken, "photo[..., [color]]")
+    return [*lines, f"objectives = [{', '.join(each)}]",
+            "dreaming = (np.concatenate(planes, axis=-1) for planes in zip(*[\n"
+            f"    {plane}{rest})\n    for color, objective in enumerate(objectives)]))"]  # fmt: skip
+
+
+def objective_of(indices):
+    """Return the Python expression for what is climbed."""
+    if indices == (None,):
+        return "WholeLayer(features)"
+    if len(indices) == 1:
+        return f"Channels(features, {list(indices)}, leak={LEAK})"
+    each = f"Channels(features, [index], leak={LEAK}) for index in {list(indices)}"
+    return f"Mixed([{each}], {[1] * len(indices)})"
+
+
+def total(settings):
+    """Return how many passes (or octaves) there are to come."""
+    return settings.passes * len(GRIDS.get(settings.scheme, (1,)))
+
+
+def unit(settings):
+    """Return what one of them is called."""
+    return "octave" if settings.scheme == OCTAVES else "pass"
 
 
 def most_octaves(size):
     """Return how many octaves are to be had of a photo: the smallest is still as large as what the network sees."""
     return sum(round(size / SCALE**octave) >= SIGHT for octave in range(MOST_PASSES))
-
-
-def loaded_photo(name, content, size):
-    """Return the uploaded photo, or the flower; a ValueError names the file."""
-    try:
-        return load_photo(content if name else None, size)
-    except ValueError as error:
-        told = str(error).replace("the given bytes", repr(name))
-        raise ValueError(f"{told}, or press 'the flower again'") from error
-
-
-def dreams_of(model, photo, settings):
-    """Generate the photo after each pass of what the settings say."""
-    rest = {"step_sizes": np.full(settings.epochs, settings.epsilon), "strength": settings.strength,
-            "precondition": soften if settings.softened else identity}  # fmt: skip
-    features = pre_activation_extractor(model if settings.scheme != OCTAVES else trunk_of(model), settings.layer)
-    for tiles in settings.levels:
-        for dream in carve_tiles(aim_of(features, settings), photo, tiles, settings.passes, **rest):
-            photo = dream  # the next grid goes on from here
-            yield dream
-    if settings.scheme == WHOLE:
-        planes = channels if settings.colors == EACH_COLOR else luma
-        yield from carve(objective_of(features, settings), photo, settings.passes, planes=planes, **rest)
-    if settings.scheme == OCTAVES:
-        yield from carve_octaves(objective_of(features, settings), photo, settings.passes, SCALE, **rest)
-
-
-def objective_of(features, settings):
-    """Return what the whole photo climbs, be it at one size or in octaves."""
-    maps = settings.maps
-    if settings.scheme == WHOLE and settings.colors == EACH_COLOR:
-        return Channels(features, maps if len(maps) == 3 else maps * 3, leak=LEAK)
-    if len(maps) == 1:
-        return Channels(features, maps, leak=LEAK)
-    return Mixed([Channels(features, [index], leak=LEAK) for index in maps], [1] * len(maps))
-
-
-def aim_of(features, settings):
-    """Return what each tile climbs."""
-    if settings.aim == LISTED:
-        return listed_maps(features, settings.maps)
-    return random_maps(features, settings.seed) if settings.aim == RANDOM else strongest_maps(features)
-
-
-def trunk_of(model):
-    """Return `any_size(model)`: the same one each time, with the weights that the model has now."""
-    if model not in _trunks:
-        _trunks[model] = any_size(model)
-    for layer in _trunks[model].layers:
-        if layer.weights:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
-    return _trunks[model]
 
 
 def shrunk(photo):
@@ -388,117 +299,66 @@ def shrunk(photo):
     return photo.reshape(FILM, times, FILM, times, -1).mean(axis=(1, 3))
 
 
-def presented(photo, settings):
+def presented(photo, gain):
     """Return the photo with the contrast that was chosen."""
-    return contrast(photo[np.newaxis], CENTER, settings.gain)[0] if settings.gain else photo
+    return contrast(photo[np.newaxis], CENTER, gain)[0] if gain else photo
 
 
-def finished(made):
-    """Return a dream that is done, and the PNG files that show it."""
-    frames = np.stack([presented(made.frames[number], made.settings) for number in strip_of(made)])
-    strip = parts.mosaic(parts.thumbnails(frames, STRIP_CELL), len(frames))
-    files = {"after": png_bytes(presented(made.dream, made.settings)), "strip": png_bytes(strip)}
-    return made._replace(done=True), files
-
-
-def strip_of(made):
-    """The numbers of the frames that the strip shows, the photo and the last pass included."""
-    return np.unique(np.linspace(0, made.passes, STRIP).round().astype(int))
+def finished(made, indices):
+    """Return the update that shows a dream which is done."""
+    settings, shown = made.settings, np.unique(np.linspace(0, made.passes, STRIP).round().astype(int))
+    frames = np.stack([presented(made.frames[number], settings.gain) for number in shown])
+    take = "*_, dream = " + ("dreaming" if made.passes == total(settings) else f"islice(dreaming, {made.passes})")
+    picture = "dream[np.newaxis]"
+    picture = f"contrast({picture}, center={CENTER}, gain={settings.gain:g})" if settings.gain else picture
+    return {
+        "after": (png_bytes(presented(made.dream, settings.gain)), "after: the dream"), "progress": 1,
+        "strip": parts.pictures_of(frames, shown, [label_of(settings, number) for number in shown], edge=STRIP_CELL),
+        "status": sentence_of(made, indices), "made": made,
+        "python": [*made.lines, take if made.passes else "dream = photo",
+                   f"image_grid({picture}, limits=(0, 1), width=5)"],
+    }  # fmt: skip
 
 
 def label_of(settings, number):
-    """What stands below a frame of the strip."""
+    """Return what stands above a frame of the strip."""
     if number == 0:
         return "photo"
-    level, earlier = divmod(number - 1, settings.passes)
-    where = f"{settings.levels[level]} x {settings.levels[level]}, " if len(settings.levels) > 1 else ""
-    return f"{where}{settings.unit} {earlier + 1}"
+    level, earlier = divmod(int(number) - 1, settings.passes)
+    grid = GRIDS[settings.scheme][level] if settings.scheme in GRIDS else 0
+    return f"{grid} x {grid}: {earlier + 1}" if grid else f"{unit(settings)} {number}"
 
 
-def sentence_of(made):
+def sentence_of(made, indices):
     """Return what came of it in words."""
     settings, change = made.settings, np.abs(made.dream - made.photo).mean()
-    plural = {"pass": "passes", "octave": "octaves"}[settings.unit] if settings.total > 1 else settings.unit
-    course = f"{settings.total} {plural} of {settings.epochs} steps"
-    if made.passes < settings.total:
-        course = f"stopped after {made.passes} of {settings.total} {plural}"
+    count = total(settings)
+    several = parts.counted(count, unit(settings), "passes" if unit(settings) == "pass" else "")
+    course = f"{several} of {parts.counted(settings.epochs, 'step')}"
+    if made.passes < count:
+        course = f"stopped after {made.passes} of {several}"
     if not settings.strength:
         return f"{course}: nothing changed, since the strength is 0"
-    climbed = f"{_climbed(settings)} of {settings.layer}"
-    return f"{course}, {climbed}: mean change {change:.1%} of the range"
+    named = f"map{'s' * (len(indices) > 1)} {', '.join(map(str, indices))} of " if None not in indices else "all of "
+    own = {RANDOM: "random maps of ", STRONGEST: "strongest maps of "}
+    climbed = named if indices else own[settings.aim]
+    return f"{course}, {climbed}{settings.layer}: mean change {change:.1%} of the range"
 
 
-def stem_of(settings):
-    """Return how a file with this dream is called, without its ending."""
-    if not settings.maps:
-        return f"dream_{'random' if settings.aim == RANDOM else 'strongest'}_maps"
-    return f"dream_map_{'_'.join(map(str, settings.maps))}"
+def _stem(settings):
+    return "dream_" + re.sub(r"\W+", "_", f"{settings.scheme} {settings.maps}")
 
 
-def call_of(made):
-    """Return (imports, lines): the Python that makes exactly this picture with the model named `model`."""
-    settings = made.settings
-    source = f"{settings.name!r}, " if settings.name else ""
-    shown = "dream[np.newaxis]"
-    if settings.gain:
-        shown = f"contrast({shown}, center={CENTER}, gain={settings.gain:g})"
-    lines = [
-        f"photo = load_photo({source}size={settings.size})",
-        *(_carving_lines(made) if made.passes else ["dream = photo"]),
-        f"image_grid({shown}, limits=(0, 1), width=5)",
-    ]
-    used = {module: [name for name in names if re.search(rf"\b{name}\b", "\n".join(lines))]
-            for module, names in HOMES.items()}  # fmt: skip
-    return [f"from {module} import {', '.join(names)}" for module, names in used.items() if names], lines
+def save_dream(made):
+    """Write the dream as a PNG file, and return the sentence that says so."""
+    path = parts.free_path(_stem(made.settings), ".png")
+    save_picture(path, presented(made.dream, made.settings.gain))
+    return f"saved as {path} in the folder of the notebook"
 
 
-def _carving_lines(made):
-    """The lines of Python between the photo and its dream."""
-    settings = made.settings
-    network = "any_size(model)" if settings.scheme == OCTAVES else "model"
-    rest = f"step_sizes, strength={settings.strength:g}"
-    rest += ", planes=channels" if settings.scheme == WHOLE and settings.colors == EACH_COLOR else ""
-    rest += ", precondition=soften" if settings.softened else ""
-    lines = [
-        f"features = pre_activation_extractor({network}, {settings.layer!r})",
-        f"step_sizes = np.full({settings.epochs}, {settings.epsilon:g})",
-    ]
-    if settings.scheme == WHOLE:
-        wish = f"objective = {_objective_call(settings)}"
-        return [*lines, wish, f"*_, dream = carve(objective, photo, {made.passes}, {rest})"]
-    if settings.scheme == OCTAVES:
-        carving = f"carve_octaves(objective, photo, {settings.total}, {SCALE}, {rest})"
-        carving = carving if made.passes == settings.total else f"islice({carving}, {made.passes})"
-        return [*lines, f"objective = {_objective_call(settings)}", f"*_, dream = {carving}"]
-    lines.append(f"aim = {_aim_call(settings)}")
-    grids = [(tiles, min(settings.passes, made.passes - level * settings.passes))
-             for level, tiles in enumerate(settings.levels) if made.passes > level * settings.passes]  # fmt: skip
-    if len(grids) == 1:
-        return [*lines, f"*_, dream = carve_tiles(aim, photo, {grids[0][0]}, {grids[0][1]}, {rest})"]
-    return [
-        *lines,
-        "dream = photo",
-        f"for tiles, passes in {grids}:",
-        f"    *_, dream = carve_tiles(aim, dream, tiles, passes, {rest})",
-    ]
-
-
-def _objective_call(settings):
-    maps = list(settings.maps)
-    if settings.scheme == WHOLE and settings.colors == EACH_COLOR:
-        return f"Channels(features, {maps if len(maps) == 3 else maps * 3}, leak={LEAK})"
-    if len(maps) == 1:
-        return f"Channels(features, {maps}, leak={LEAK})"
-    return f"Mixed([Channels(features, [index], leak={LEAK}) for index in {maps}], {[1] * len(maps)})"
-
-
-def _aim_call(settings):
-    if settings.aim == LISTED:
-        return f"listed_maps(features, {list(settings.maps)})"
-    return f"random_maps(features, seed={settings.seed})" if settings.aim == RANDOM else "strongest_maps(features)"
-
-
-def _climbed(settings):
-    if settings.maps:
-        return f"map{'s' * (len(settings.maps) > 1)} {', '.join(map(str, settings.maps))}"
-    return "random maps" if settings.aim == RANDOM else "strongest maps"
+def save_passes(made):
+    """Write a film of the passes, there and back, as a GIF file, and return the sentence that says so."""
+    path = parts.free_path(_stem(made.settings), ".gif")
+    frames = [presented(frame, made.settings.gain) for frame in made.frames]
+    save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH)
+    return f"saved as {path} in the folder of the notebook: {len(frames)} pictures of {FILM} x {FILM} pixels"

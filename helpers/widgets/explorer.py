@@ -5,6 +5,7 @@ of that name its value. Results, refusals, faults of the program and Stop all ta
 """
 
 import html
+import importlib
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +73,7 @@ class Explorer(VBox):
         self.stop = parts.button("Stop", "stop", "Stop, and keep what is made so far.")
         self.reset = parts.button("reset", "undo", "Everything as it was when the explorer opened.")
         self.keep = parts.button("keep", "thumb-tack", "Keep this picture in sight, beside the next ones.")
-        self.kept = parts.row()
+        self.kept, self.opened = parts.row(), VBox()
         self.defaults = self._values()
         self._apply(opened)
         self.opening = self._values()
@@ -80,7 +81,7 @@ class Explorer(VBox):
         sides = self._sides(more, list(pictures) or list(shown.values()), list(buttons))
         children = [parts.marked(_Frame(), "explorer-frame"),
                     parts.marked(parts.row(*presets, self.reset), "explorer-presets"),
-                    parts.marked(Box(sides), "explorer-body"), *below, self.kept]  # fmt: skip
+                    parts.marked(Box(sides), "explorer-body"), *below, self.kept, self.opened]  # fmt: skip
         super().__init__(children)
         parts.marked(self, "explorer")
         self._connect()
@@ -182,6 +183,17 @@ class Explorer(VBox):
                 yield {"status": save(self.made)}
 
         self.on_click(button, self.also(updates))
+
+    def opens(self, button, name, settings):
+        """Have the button open another explorer of this model below, by its name, with what `settings()` gives."""
+
+        def show():
+            other = getattr(importlib.import_module("helpers.widgets"), name)(self.model, **settings())
+            for old in self.opened.children:
+                old.close()
+            self.opened.children = [other]
+
+        self.on_click(button, show)
 
     def guarded(self, callback):
         """Return the callback, undisturbed by the worker, its error shown: JupyterLab hides what a callback raises."""

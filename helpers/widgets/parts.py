@@ -6,7 +6,6 @@ colors of the theme and with text that a screen reader finds. Knows no layer and
 
 import html
 import itertools
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ import traitlets
 from ipywidgets import HTML, Box, Image, Layout, ToggleButton, VBox
 
 from helpers.activations import conv_layers, feature_extractor
-from helpers.data import load_digits
 from helpers.images import resize
 from helpers.models import load_cnn
 from helpers.photos import png_bytes
@@ -160,6 +158,11 @@ def row(*shown):
     return marked(Box(list(shown)), "explorer-row")
 
 
+def beside(left, right):
+    """Return two widgets beside one another at every width; what is to the right stays in sight."""
+    return marked(Box([left, right]), "explorer-beside")
+
+
 def marked(widget, *classes):
     """Return the widget, with CSS classes."""
     for name in classes:
@@ -216,6 +219,17 @@ def thumbnails(pictures, edge):
     return np.clip(resize(pictures, size), 0, 1)
 
 
+def fitted(pictures, edge):
+    """Return pictures `(n, height, width, channels)` at `edge` x `edge` pixels, each a sharp rectangle."""
+    rows, columns = (np.arange(edge) * length // edge for length in pictures.shape[1:3])
+    return pictures[:, rows][:, :, columns]
+
+
+def rgb(pictures):
+    """Return pictures in pixel space with three channels, gray unless they had three."""
+    return pictures if pictures.shape[-1] == 3 else pictures.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+
+
 def bars(names, shares, texts):
     """Return HTML with one bar for each name, as long as its share 0..1, and a text at its end."""
     rows = (f"<span>{html.escape(str(name))}</span><div style='width: {100 * share:.1f}%'></div>"
@@ -269,10 +283,9 @@ def checked_model(model=None):
     return model
 
 
-@lru_cache
 def default_digits():
     """Return the images and labels of the test digits, the same arrays each time."""
-    return load_digits("test")
+    return python.load_digits_once("test")
 
 
 def image_shape(model):

@@ -15,11 +15,15 @@ from pathlib import PurePath
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import tensorflow as tf
 
 import helpers
+from helpers.data import load_digits
 from helpers.models import load_cnn
 
-APART = {"checks", "sweeps", "training", "widgets"}  # helpers that no line of an explorer names
+APART = {"checks", "dream", "sweeps", "training", "widgets"}  # helpers that no line of an explorer names
+ABROAD = {"islice": ("from itertools import islice", itertools.islice), "np": ("import numpy as np", np),
+          "tf": ("import tensorflow as tf", tf)}  # fmt: skip
 _known = WeakKeyDictionary()  # model: whether it is the shipped one
 
 
@@ -41,11 +45,17 @@ class Uploads(dict):
 uploads = Uploads()
 
 
+@lru_cache
+def load_digits_once(split):
+    """`data.load_digits`, which makes new arrays at each call, the same arrays each time."""
+    return load_digits(split)
+
+
 class Runner:
     """Runs lines of Python with one model, and keeps what they made for the next run; `given` are other names."""
 
     def __init__(self, model, **given):
-        self.given, self.made = {"model": model, **given}, {}
+        self.given, self.made = {"model": model, "load_digits": load_digits_once, **given}, {}
 
     def __call__(self, lines):
         """Return the namespace {name: value} that the lines leave. An iterator is made anew each time."""
@@ -55,7 +65,7 @@ class Runner:
             recipe = (line, *(recipes[name] for name in sorted(used) if name in recipes))
             if recipe not in self.made:
                 exec(line, space)  # a line of the explorer's own, with settings written by repr
-                self.made[recipe] = {name: space[name] for name in assigned}
+                self.made[recipe] = {name: space[name] for name in assigned if name in space}
             space |= self.made[recipe]
             recipes |= dict.fromkeys(assigned, recipe)
             made[recipe] = self.made[recipe]
@@ -75,10 +85,11 @@ def script(model, lines):
     """Return a whole program: imports, the model, the lines."""
     lines = ["model = load_cnn()" if is_shipped(model) else "# model is the one this explorer was opened with", *lines]
     (used, assigned), homes, public = names("\n".join(lines)), defaultdict(list), _public()
-    for name in sorted(used & set(public) - assigned - {"np"}):
+    for name in sorted(used & set(public) - assigned - set(ABROAD)):
         homes["helpers.widgets" if name == "uploads" else public[name].__module__].append(name)
+    abroad = [line for name, (line, _) in ABROAD.items() if name in used]
     imports = [f"from {home} import {', '.join(found)}" for home, found in sorted(homes.items())]
-    return "\n".join([*(["import numpy as np"] if "np" in used else []), *imports, "", *lines])
+    return "\n".join([*abroad, *imports, "", *lines])
 
 
 def is_shipped(model):
@@ -104,8 +115,8 @@ def _agrees_with_shipped(model):
 
 @lru_cache
 def _public():
-    """All public functions and classes of the helpers, {name: itself}, with `np` and `uploads`."""
-    found = {"np": np, "uploads": uploads}
+    """All public functions and classes of the helpers, {name: itself}, with `uploads` and those of other libraries."""
+    found = {"uploads": uploads, **{name: thing for name, (_, thing) in ABROAD.items()}}
     rooms = sorted({module.name for module in pkgutil.iter_modules(helpers.__path__)} - APART)
     for name in [*rooms, "widgets.drawing"]:
         module = importlib.import_module(f"helpers.{name}")
