@@ -37,7 +37,7 @@ clean:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "If venv is missing: apt install python3-venv (Debian, Ubuntu)"; exit 1; }
 
 .venv/ready: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[draw]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/ready-to-test: .venv/ready

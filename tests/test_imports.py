@@ -47,8 +47,8 @@ EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py
 ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"}, "sklearn": {"data", "latent", "photos"},
         "ipywidgets": EXPLORERS - {"widgets.worker", "widgets.python"},
         "anywidget": {"widgets.explorer", "widgets.parts", "widgets.drawing", "widgets.latents"},
-        "ipycanvas": {"widgets.drawing_before"}, "threading": {"widgets.worker", "data"},
-        "concurrent": {"sweeps"}, "multiprocessing": {"sweeps"}, "distributed": {"sweeps"}}  # fmt: skip
+        "threading": {"widgets.worker", "data"}, "concurrent": {"sweeps"}, "multiprocessing": {"sweeps"},
+        "distributed": {"sweeps"}}  # fmt: skip
 
 
 def imported(module):
@@ -105,7 +105,7 @@ def test_an_explorer_imports_no_library_that_only_others_may(module):
 
 def test_an_explorer_imports_no_other_explorer():
     common = {"checks", "widgets", *(f"widgets.{name}" for name in (
-        "drawing", "drawing_before", "explorer", "frame_before", "parts", "python", "worker"))}
+        "drawing", "explorer", "parts", "python", "worker"))}
     for module in EXPLORERS - {"widgets.__init__"}:
         assert {name.removeprefix("helpers.") for name in imported(module)} & EXPLORERS <= common - {module}
 

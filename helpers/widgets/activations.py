@@ -64,8 +64,8 @@ class _ActivationExplorer:
                              own=images.shape[1:] == (28, 28, 1))  # fmt: skip
         controls = {"digit": self.digits, **parts.layer_and_map(model, conv_layers(model)[0], 0)}
         shown = {
-            "digit": parts.Picture("what the network sees", "40%"), "bars": parts.HTML(), "scale": parts.HTML(),
-            "sheet": parts.Sheet(name="map", edge=44), "map": parts.Picture("", "47%"),
+            "map": parts.Picture("", "47%"), "digit": parts.Picture("what the network sees", "40%"),
+            "bars": parts.HTML(), "scale": parts.HTML(), "sheet": parts.Sheet(name="map", edge=44),
             "oip": parts.Picture("", "47%"), "inputs": parts.Sheet(name="input", edge=50),
             "inputs_told": parts.HTML(), "top": parts.Sheet(name="digit", edge=50), "top_told": parts.HTML(),
         }  # fmt: skip
@@ -78,10 +78,9 @@ class _ActivationExplorer:
         ])  # fmt: skip
         save = parts.button("save PNG", "download", "The sheet with its numbers, as a file beside the notebook.")
         save_own = parts.button("save digit", "download", "Your own digit as a PNG file of 28 x 28 pixels.")
-        presets = {name: values for name, values in PRESETS.items() if self._fits(controls, values)}
         self.explorer = parts.marked(Explorer(
             controls, shown, self.answer, f"activation_explorer(model{', images, labels' * given})", model, opened,
-            presets, pictures=[parts.beside(parts.VBox([shown["scale"], shown["sheet"]]), card)],
+            PRESETS, pictures=[parts.beside(parts.VBox([shown["scale"], shown["sheet"]]), card)],
             buttons=[parts.row(save, save_own)],
         ), "explorer-wide")  # fmt: skip
         if model.inputs[0].shape[-1] == 1:
@@ -96,11 +95,6 @@ class _ActivationExplorer:
         self.explorer.on_change(shown["top"], lambda number: number >= 0 and self.explorer.set(digit=number), "chosen")
         self.read_all = self.explorer.also(self._find_misread)
         self.explorer.on_change(self.digits.show, lambda name: self.digits.subsets[name] is None and self.read_all())
-
-    def _fits(self, controls, values):
-        layer = values.get("layer", controls["layer"].value)
-        return layer in controls["layer"].options and (self.digits.photo in self.digits.children[2].children
-                                                       or "digit" not in values)
 
     def answer(self, settings):
         """Yield first the sheet, then what is to be told of the map that is opened, the quick things first."""

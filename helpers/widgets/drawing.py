@@ -60,7 +60,7 @@ class Digits(VBox):
     value = traitlets.Any(0)
 
     def __init__(self, images, labels=(), number=0, subsets=None, own=True):
-        self.images, self.labels = images, np.asarray(labels)
+        self.images, self.labels, self.own = images, np.asarray(labels), own
         classes = {f"class {label}": np.flatnonzero(self.labels == label) for label in np.unique(self.labels).tolist()}
         self.subsets = {ALL: np.arange(len(images)), **classes, **(subsets or {})}
         self.show = parts.choice("show", "Which digits to choose from.", options=list(self.subsets))
@@ -77,6 +77,7 @@ class Digits(VBox):
         self.panel.layout.display = "none"
         mine = [self.unfold, self.photo] if own else []
         super().__init__([self.show, self.place, parts.row(self.previous, self.next, *mine), self.panel])
+        parts.marked(self, "explorer-digits")
         self.value = number
         self._connect()
 
@@ -92,6 +93,15 @@ class Digits(VBox):
         self.pad.observe(self._drawn, "strokes")
         self.photo.observe(lambda change: change["new"] and self.set_trait("value", change["new"]), "value")
         self.observe(self._follow, "value")
+
+    @traitlets.validate("value")
+    def _possible(self, proposal):
+        value, count = proposal["value"], len(self.images)
+        if isinstance(value, int | np.integer) and not 0 <= value < count:
+            raise traitlets.TraitError(f"there are digits 0 to {count - 1}")
+        if not isinstance(value, int | np.integer) and not self.own:
+            raise traitlets.TraitError("a digit of your own has 28 x 28 gray pixels, and this model sees others")
+        return int(value) if isinstance(value, int | np.integer) else value
 
     def numbers(self):
         """The numbers of the digits to choose from, none while they are not known."""

@@ -31,7 +31,7 @@ CENTER = 0.46  # of `contrast` for photographs
 ARTICLES = {"scheme": WHOLE, "maps": "56", "passes": 4, "epochs": 30, "epsilon": 0.01}
 PRESETS = {
     "flower in lines": {},
-    "three colors": {"colors": EACH_COLOR},
+    "three colors": {"colors": EACH_COLOR, "maps": "37, 88, 11"},
     "one map as a pen": {"maps": "88"},
     "a patchwork": {"scheme": TILES, "maps": "56", "aim": STRONGEST, "tiles": 8, "epochs": 30, "passes": 3,
                     "epsilon": 0.0316},
@@ -71,7 +71,7 @@ class _DreamLab:
         self.model, self.run, self.made, self.loaded = model, Runner(model), None, (None, b"")
         self.controls = self._controls(schemes)
         self.shown = {
-            "before": parts.Picture("before", "49%"), "after": parts.Picture("after: the dream", "49%"),
+            "after": parts.Picture("after: the dream", "49%"), "before": parts.Picture("before", "49%"),
             "strip": parts.Sheet(name="pass", edge=STRIP_CELL),
         }  # fmt: skip
         pictures = [parts.row(self.shown["after"], self.shown["before"]), self.shown["strip"]]

@@ -56,8 +56,8 @@ class Explorer(VBox):
               yield, and may catch it to give what is there so far
     call      the explorer as a reader writes it, such as "oip_lab(model)", and `model`, for the Python that is shown
     opened    settings to open with, the reader's; ValueError for one that does not exist
-    presets   {name: {setting: value}}: each is a button. What it does not name is as the explorer opens without
-              arguments, so the first one may be {}
+    presets   {name: {setting: value}}: each is a button, if the controls can have the values. What it does not name
+              is as the explorer opens without arguments, so the first one may be {}
     more      names of controls that are folded away until they are wanted
     pictures  widgets beside the controls, if that is not all that is `shown`; `below`: those below both
     buttons   widgets below the controls
@@ -75,9 +75,9 @@ class Explorer(VBox):
         self.keep = parts.button("keep", "thumb-tack", "Keep this picture in sight, beside the next ones.")
         self.kept, self.opened = parts.row(), VBox()
         self.defaults = self._values()
+        presets = [self._preset(name, values) for name, values in presets.items() if self._possible(values)]
         self._apply(opened)
         self.opening = self._values()
-        presets = [self._preset(name, values) for name, values in presets.items()]
         sides = self._sides(more, list(pictures) or list(shown.values()), list(buttons))
         children = [parts.marked(_Frame(), "explorer-frame"),
                     parts.marked(parts.row(*presets, self.reset), "explorer-presets"),
@@ -107,8 +107,18 @@ class Explorer(VBox):
         self.on_click(self.reset, lambda: self.set(**self.opening))
         self.on_click(self.keep, self._keep)
 
-    def _preset(self, name, values):
+    def _possible(self, values):
+        """Whether the controls can have the values of a preset: not every model has what the shipped one has."""
         self._checked_names(values)
+        try:
+            self._apply(values)
+        except ValueError:
+            return False
+        finally:
+            self._apply(self.defaults)
+        return True
+
+    def _preset(self, name, values):
         told = ", ".join(f"{key}: {value}" for key, value in values.items()) or "as it opens"
         button = parts.button(name, "", f"Settings of this name; {told}.")
         self.on_click(button, lambda: self.set(**{**self.defaults, **values}))
@@ -127,10 +137,13 @@ class Explorer(VBox):
         self.others.append(line)
         return lambda: line.ask(answer())
 
-    def _updates(self, changed):
+    def read(self, **changed):
+        """Return the settings as they are now, `changed` where that is wanted."""
         with lock:
-            settings = SimpleNamespace(**{**self._values(), **changed})
-        yield from self.answer(settings)
+            return SimpleNamespace(**{**self._values(), **changed})
+
+    def _updates(self, changed):
+        yield from self.answer(self.read(**changed))
 
     def set(self, **settings):
         """Give several controls their values, and ask once."""
@@ -226,6 +239,8 @@ class Explorer(VBox):
     # showing
 
     def _show(self, update):
+        if any(name in self.shown for name in update):
+            self.remove_class("explorer-stale")
         for name, value in update.items():
             own = {"status": self.say, "error": self.fail, "python": self._show_code, "progress": self._show_progress}
             if name in own:
@@ -236,7 +251,8 @@ class Explorer(VBox):
                 self.shown[name].value = value
 
     def _busy(self, busy):
-        (self.add_class if busy else self.remove_class)("explorer-busy")
+        for name in ("explorer-busy", "explorer-stale"):
+            (self.add_class if busy else self.remove_class)(name)
 
     def say(self, sentence):
         """Show a sentence as the status."""

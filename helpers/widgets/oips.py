@@ -69,12 +69,10 @@ class _OipLab:
         again.description = "any map"
         watch = parts.button("animate", "play", "Watch the climb, step by step.")
         save = parts.button("save PNG", "download", "Write the picture into the folder of the notebook.")
-        presets = {name: values for name, values in PRESETS.items()
-                   if {"layer": controls["layer"].value, **values}["layer"] in controls["layer"].options}  # fmt: skip
         controls["start"].observe(lambda change: self._show_kind(controls), "value")
         self._show_kind(controls)
         self.explorer = Explorer(
-            controls, self.shown, self.answer, "oip_lab(model)", model, opened, presets,
+            controls, self.shown, self.answer, "oip_lab(model)", model, opened, PRESETS,
             more=[name for name in controls if name not in ("layer", "map", "seed", "softened", "epochs")],
             pictures=pictures, buttons=[parts.row(again, dice, watch, save)],
         )  # fmt: skip

@@ -60,10 +60,13 @@ def dice(of="random seed"):
     return button("roll the dice", "random", f"Another {of}, at random.")
 
 
-def layer_and_map(model, layer="", index=0):
-    """Return {"layer": a choice, "map": a slider} of a model; a layer remembers which of its maps was looked at."""
-    layers = conv_layers(model)
-    layer = layer if layer in layers else layers[-1]
+def layer_and_map(model, layer="", index=0, others=()):
+    """Return {"layer": a choice, "map": a slider} of a model; a layer remembers which of its maps was looked at.
+
+    `others` are layers with maps to choose from, beside the convolutional ones.
+    """
+    layers = [*conv_layers(model), *others]
+    layer = layer if layer in layers else conv_layers(model)[-1]
     counts = {name: feature_extractor(model, name).output_shape[-1] for name in layers}
     seen = {layer: min(index, counts[layer] - 1)}
     layer = choice("layer", "Which convolutional layer: early ones see little of the image, late ones much.",

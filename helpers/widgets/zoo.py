@@ -1,72 +1,41 @@
 """The zoo browser: the OIPs of all maps of a layer on one sheet, to open, sort, filter and mark (notebook 05)."""
 
-import html
+import re
 from typing import NamedTuple
 
-import ipywidgets as widgets
 import numpy as np
 
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations
-from helpers.ascent import identity, soften
 from helpers.figures import as_calculated, enhanced, zoo_sheet
 from helpers.images import to_display
-from helpers.oips import create_oips
-from helpers.photos import png_bytes
-from helpers.widgets import frame_before as parts
-from helpers.widgets.frame_before import Desk
+from helpers.widgets import parts
+from helpers.widgets.explorer import Explorer, Refusal
+from helpers.widgets.python import Runner
+from helpers.widgets.worker import lock
 
 RENDERINGS = {"contrast enhanced, gray": enhanced, "as calculated, in colors": as_calculated}
 BY_INDEX, BY_VALUE, BY_CLASS = "map index", "mean activation of the OIP", "answer to the class below"
 ALL, OF_CLASS = "all maps", "maps whose top class is the one below"
 STARRED, DEAD = "favorites ★ only", "maps that no digit excites"
-AT_ONCE, KEPT = 16, 4  # maps made together; sheets kept, so that one can go back
+AT_ONCE, KEPT = 16, 4  # maps made together; zoos kept, so that one can go back
 TEST_DIGITS, DIGITS_AT_ONCE = 2_000, 1_000  # digits asked where none are given; between so many others have their turn
-MANY = 200  # maps up to which a row holds ten, so that map 56 is in row 5
-CELL, SHOWN, STRONGEST = 40, 224, 8  # edges of the pictures on the sheet and of the large ones; digits shown for a map
+CELL, STRONGEST = 40, 8  # edge of the pictures on the sheet; digits shown for a map
 DARK = 0.2  # gray value of a map that is not made yet, seen on white and on black
 REACHED = {
-    "start": "it answers to an ordinary random start; it climbed from those of many that it answers to most",
-    "precursor": "an ordinary random start leaves it silent, so it climbed from a precursor: the best of many others",
+    "start": "it answers to an ordinary random start, and climbed from there",
+    "precursor": "it climbed from a precursor: the best of many random images",
     "pre-activation": "no random start excites it; climbing its values before they are cut off at zero woke it",
     "unreachable": "not at all: it stayed silent whatever was tried, and the picture is where the climb ended",
 }
-
-
-class ZooSettings(NamedTuple):
-    """What OIPs depend on."""
-
-    seed: int
-    softened: bool
-
-
-class Look(NamedTuple):
-    """How the sheet is looked at, and which map is open."""
-
-    rendering: str
-    order: str
-    kept: str
-    label: object  # a class of digits
-    chosen: int
-    favorites: frozenset
-
-
-class Zoo(NamedTuple):
-    """What is made so far of `total` maps: the first ones, `images (made, height, width, channels)` and the rest."""
-
-    settings: ZooSettings
-    total: int
-    images: np.ndarray
-    values: np.ndarray
-    how: np.ndarray
-    stopped: bool = False
-
-    @property
-    def made(self):
-        return len(self.images)
+PRESETS = {
+    "all maps": {}, "strongest first": {"order": BY_VALUE}, "which of them like a 7": {"order": BY_CLASS, "label": 7},
+    "raw, in colors": {"softened": False, "rendering": "as calculated, in colors"}, "simple shapes": {
+        "layer": "Conv2D_1", "map": 5},
+}  # fmt: skip
 
 
 class Digits(NamedTuple):
-    """Digits and what the layer says of them: `answers (n, maps)`, for each of the `classes` its `means (c, maps)`."""
+    """Digits and what a layer says of them: `answers (n, maps)`, for each of the `classes` its `means (c, maps)`."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -75,241 +44,218 @@ class Digits(NamedTuple):
     means: np.ndarray
 
 
-def zoo_browser(model, layer, digits=(), labels=()):
+class Zoo(NamedTuple):
+    """What is made so far of `total` maps: the first ones, `images (made, height, width, channels)` and the rest."""
+
+    total: int
+    images: np.ndarray
+    values: np.ndarray
+    how: np.ndarray
+
+    @property
+    def made(self):
+        return len(self.images)
+
+
+def zoo_browser(model=None, layer="", digits=(), labels=(), **settings):
     """Return an explorer of all OIPs of a layer: a sheet that fills while you look, to open, sort and filter.
 
-    Any Keras model with convolutional layers will do. `digits (n, height, width, channels)` and their `labels (n,)`
-    tell which class excites a map; without them it is the first 2,000 test digits, if the model sees such images.
-    Raises ValueError for a layer that is unknown or has no maps, and for digits or labels that do not fit. The OIPs
-    are those of `oips.create_oips`, and the browser shows the Python call that makes them. Introduced in notebook 05.
+    Any Keras model with convolutional layers will do, without one it is the shipped CNN. `digits (n, height, width,
+    channels)` and their `labels (n,)` tell which class excites a map; without them it is the first 2,000 test digits,
+    if the model sees such images. The settings are those of the controls: `zoo_browser(cnn, "Conv2D_3", map=18,
+    order="mean activation of the OIP")`. Raises ValueError for a layer that is unknown or has no maps, and for digits
+    or labels that do not fit. The OIPs are those of `oips.grow_oips`. Introduced in notebook 05.
     """
-    return _ZooBrowser(model, layer, digits, labels).frame.view
+    model = parts.checked_model(model)
+    if layer:
+        feature_with_maps(model, layer)
+        settings["layer"] = layer
+    return _ZooBrowser(model, checked_digits(model, digits, labels), settings).explorer
 
 
 class _ZooBrowser:
-    def __init__(self, model, layer, digits, labels):
-        self.features = feature_with_maps(parts.checked_model(model), layer)
-        self.model, self.layer, self.total = model, layer, self.features.output_shape[-1]
-        self.given, self.trouble = checked_digits(model, digits, labels), ""
-        if self.given is None:
-            self.given, self.trouble = test_digits_for(model)
-        self.digits, self.answers = None, []
-        self.zoos, self.numbers, self.on_sheet = {}, np.arange(self.total), None
-        self.columns = max(5, min(10, self.total)) if self.total <= MANY else 20
-        self._build_controls()
-        self._build_pictures()
-        c = self.controls
-        controls = [
-            c["order"], c["kept"], c["label"], self.note,
-            self.told, parts.row(parts.captioned(self.strong, "contrast enhanced", "46%"),
-                                 parts.captioned(self.plain, "as calculated", "46%")),
-            parts.row(self.previous, self.next, self.star), self.bars, parts.captioned(self.strip, self.labels, "100%"),
-            c["rendering"], parts.row(c["seed"], self.dice), c["softened"], parts.row(self.save, self.go_on),
-        ]  # fmt: skip
-        self.frame = parts.Frame(controls, self.pictures, self.read, self.make, self.paint)
-        self.frame.desk.fail = self.fail
-        self.looks = Desk(self.look_at, self.show_look, self.frame.fail, lambda busy: None)
-        self._connect()
-        self.chosen, self.favorites, self.zoo, self.failed = 0, frozenset(), self._zoo(self.read(), []), False
-        self._look()
-        self.frame.ask()
+    def __init__(self, model, given, opened):
+        self.model, self.run = model, Runner(model)
+        self.given, self.trouble = (given, "") if given else test_digits_for(model)
+        self.zoos, self.answers, self.growing, self.stopped = {}, {}, None, False
+        controls = self._controls(opened.get("layer", ""))
+        shown = {
+            "sheet": parts.Sheet(name="map", edge=42), "strong": parts.Picture("contrast enhanced", "47%"),
+            "plain": parts.Picture("as calculated", "47%"), "told": parts.HTML(), "bars": parts.HTML(),
+            "top": parts.Sheet(name="digit", edge=44), "top_told": parts.HTML(), "note": parts.HTML(),
+        }  # fmt: skip
+        shown["sheet"].link_to(controls["map"])
+        star = parts.button("favorite", "star", "Mark the open map with a star, or take the star away.")
+        lab = parts.button("open in the OIP lab", "flask", "This map's OIP, live.")
+        card = parts.VBox([parts.row(shown["strong"], shown["plain"]), shown["told"], parts.row(star, lab),
+                           shown["bars"], shown["top"], shown["top_told"]])  # fmt: skip
+        save = parts.button("save PNG", "download", "The sheet with its numbers, as a file beside the notebook.")
+        dice, go_on = parts.dice(), parts.button("go on", "forward", "Make the maps that are missing after a Stop.")
+        with lock:  # the first answer wants the explorer to be there
+            self.explorer = parts.marked(Explorer(
+                controls, shown, self.answer, f"zoo_browser(model{', digits=digits, labels=labels' * bool(given)})",
+                model, opened, PRESETS, more=["rendering", "softened", "seed", "favorites"],
+                pictures=[parts.beside(parts.VBox([shown["sheet"], shown["note"]]), card)],
+                buttons=[parts.row(dice, save, go_on)],
+            ), "explorer-wide")  # fmt: skip
+            self.grow = self.explorer.also(self._grow)
+        self.explorer.roll(dice, "seed", 1_000_000)
+        self.explorer.on_click(go_on, self.grow)
+        self.explorer.on_click(star, self._mark)
+        self.explorer.opens(lab, "oip_lab", lambda: {name: controls[name].value for name in ("layer", "map")})
+        self.explorer.saves(save, self._save)
 
-    def _build_controls(self):
-        wide = {"style": parts.NAMES, "layout": parts.WIDE}
+    def _controls(self, layer):
         orders, filters = [BY_INDEX, BY_VALUE, BY_CLASS], [ALL, OF_CLASS, STARRED, DEAD]
         if self.trouble:
             orders, filters = [BY_INDEX, BY_VALUE], [ALL, STARRED]
         classes = [] if self.trouble else np.unique(self.given[1]).tolist()
-        self.controls = {
-            "seed": widgets.BoundedIntText(0, 0, 999_999, description="random seed", **wide),
-            "softened": widgets.Checkbox(False, description="softened: strokes instead of speckle", indent=False),
-            "rendering": widgets.Dropdown(options=list(RENDERINGS), description="rendering", **wide),
-            "order": widgets.Dropdown(options=orders, description="sorted by", **wide),
-            "kept": widgets.Dropdown(options=filters, description="shown", **wide),
-            "label": widgets.Dropdown(options=[(str(name), name) for name in classes], description="class of digits",
-                                      disabled=True, **wide),
-        }
-        self.dice = widgets.Button(description="roll the dice", icon="random", tooltip="another random seed")
-        self.go_on = widgets.Button(description="go on", icon="forward", tooltip="make the missing maps", disabled=True)
-        self.save = widgets.Button(description="save PNG", icon="download", tooltip="the sheet, with its numbers")
-        self.previous = widgets.Button(description="previous map", icon="arrow-left", tooltip="its left neighbor")
-        self.next = widgets.Button(description="next map", icon="arrow-right", tooltip="its right neighbor")
-        self.star = widgets.ToggleButton(False, description="favorite", icon="star", tooltip="mark it with a star",
-                                         layout=parts.WIDE)
+        others = (layer,) if layer and layer not in conv_layers(self.model) else ()
+        return {
+            **parts.layer_and_map(self.model, index=18, others=others),
+            "order": parts.choice("sorted by", "In which order the maps stand on the sheet.", options=orders),
+            "kept": parts.choice("shown", "Which maps are on the sheet.", options=filters),
+            "label": parts.choice("class of digits", "The class by which maps are sorted or filtered.",
+                                  options=[(str(name), name) for name in classes]),
+            "rendering": parts.choice("rendering", "How the OIPs on the sheet are drawn.", options=list(RENDERINGS)),
+            "softened": parts.switch("softened: strokes instead of speckle", "Climb along smooth paths first.", True),
+            "seed": parts.seed(),
+            "favorites": parts.text("favorites ★", "The maps you marked; type numbers, or press favorite.", value=""),
+        }  # fmt: skip
 
-    def _build_pictures(self):
-        self.strong, self.plain, self.strip = (widgets.Image(format="png") for _ in range(3))
-        self.told, self.bars, self.labels, self.note, self.listed, self.sheet_call, self.map_call = (
-            widgets.HTML() for _ in range(7))
-        self.progress = widgets.IntProgress(0, 0, self.total, description="maps made",
-                                            style={"description_width": "initial"}, layout=parts.WIDE)
-        self.sheet = parts.Sheet(lambda number: self.frame.guarded(self._choose)(number))
-        calls = parts.row(parts.folded(self.sheet_call, "Python for this sheet"),
-                          parts.folded(self.map_call, "Python for this map"))
-        self.pictures = [self.progress, self.sheet.view, self.listed, calls]
+    def _mark(self):
+        index, chosen = self.explorer.controls["map"].value, set(starred(self.explorer.read().favorites))
+        self.explorer.set(favorites=", ".join(map(str, sorted(chosen ^ {index}))))
 
-    def _connect(self):
-        c = self.controls
-        self.frame.watch(c["seed"], c["softened"])
-        frame = self.frame
-        for name in ("rendering", "order", "kept", "label"):
-            frame.on_change(c[name], self._look)
-        frame.on_change(self.star, self._mark)
-        frame.roll(c["seed"], self.dice, 1_000_000)
-        frame.on_click(self.go_on, frame.ask)
-        frame.save_with(self.save, lambda: (self.zoo, self.look, self.numbers), self.save_sheet)
-        frame.on_click(self.previous, lambda: self._step(-1))
-        frame.on_click(self.next, lambda: self._step(1))
+    def answer(self, settings):
+        """Yield the sheet and the open map as the settings want them; what is missing grows beside, undisturbed."""
+        if self._key(settings) != self.growing:
+            self.grow()
+        if settings.layer not in self.answers and not self.trouble:
+            yield from self._ask_digits(settings)
+        yield self._look(settings)
 
-    def _look(self, change=None):
-        """Have the sheet shown as the controls say now; what is made stays, and what is being made goes on."""
-        value = {name: control.value for name, control in self.controls.items()}
-        self.look = Look(value["rendering"], value["order"], value["kept"], value["label"], self.chosen, self.favorites)
-        self.looks.ask(self.look)
+    def _key(self, settings):
+        return settings.layer, settings.seed, settings.softened
 
-    def _choose(self, number):
-        self.chosen = number
-        self.star.value = number in self.favorites
-        self._look()
-
-    def _mark(self, change):
-        self.favorites = self.favorites | {self.chosen} if change["new"] else self.favorites - {self.chosen}
-        self._look()
-
-    def _step(self, by):
-        """Open the map that is `by` places further on the sheet, past its end the first one."""
-        places = np.flatnonzero(self.numbers == self.chosen)
-        if len(self.numbers):
-            self._choose(int(self.numbers[(places[0] + by) % len(self.numbers) if len(places) else 0]))
-
-    def read(self):
-        return ZooSettings(self.controls["seed"].value, self.controls["softened"].value)
-
-    def make(self, settings):
-        """Yield the `Zoo` as it grows; maps that were made before are there at once."""
-        groups = self._kept_groups(settings)
-        made = sum(len(group.indices) for group in groups)
+    def _grow(self):
+        """Make the OIPs of all maps that are missing, group by group; a Stop keeps those that are whole."""
+        settings = self.explorer.read()
+        self.growing, self.stopped = self._key(settings), False
+        zoo = self._zoo(settings)
+        groups, lines = self.zoos[self.growing], growing_lines(settings, range(zoo.made, zoo.total))
         try:
-            yield self._zoo(settings, groups)
-            while made < self.total:
-                indices = range(made, min(made + AT_ONCE, self.total))
-                group = create_oips(self.model, self.layer, indices, seed=settings.seed,
-                                    precondition=soften if settings.softened else identity)
+            for group in self.run(lines)["groups"] if zoo.made < zoo.total else ():
                 if group.ascent.stopped:
                     break  # half a climb is no OIP
                 groups.append(group._replace(ascent=None))
-                made += len(indices)
-                yield self._zoo(settings, groups)
+                yield self._look(self.explorer.read())
         except KeyboardInterrupt:  # between two groups
             pass
-        if made < self.total:
-            yield self._zoo(settings, groups)._replace(stopped=True)
+        self.stopped = self._zoo(settings).made < zoo.total
+        yield self._look(self.explorer.read())
 
-    def _kept_groups(self, settings):
-        """The groups of maps that were made with these settings, a list to be gone on with."""
-        groups = self.zoos[settings] = self.zoos.pop(settings, [])
+    def _zoo(self, settings):
+        """What is made of the zoo that the settings want; the zoos of before are kept, a few of them."""
+        groups = self.zoos[self._key(settings)] = self.zoos.pop(self._key(settings), [])
         while len(self.zoos) > KEPT:
             del self.zoos[next(iter(self.zoos))]
-        return groups
+        total = feature_extractor(self.model, settings.layer).output_shape[-1]
+        nothing = np.zeros((0, *parts.image_shape(self.model)), np.float32), np.zeros(0), np.zeros(0, str)
+        made = [[getattr(group, name) for group in groups] for name in ("images", "values", "how")]
+        return Zoo(total, *(np.concatenate([none, *some]) for none, some in zip(nothing, made)))
 
-    def _zoo(self, settings, groups):
-        if not groups:
-            nothing = np.zeros((0, *parts.image_shape(self.model)), np.float32)
-            return Zoo(settings, self.total, nothing, np.zeros(0), np.zeros(0, str))
-        return Zoo(settings, self.total, *(np.concatenate([getattr(group, name) for group in groups])
-                                           for name in ("images", "values", "how")))
-
-    def look_at(self, look):
-        """Yield the look once it can be shown; before the first one the digits are asked."""
-        if self.digits is None and not self.trouble:
-            yield from self._ask_digits(look)
-        yield look
-
-    def _ask_digits(self, look):
+    def _ask_digits(self, settings):
         images, labels = self.given
-        while (asked := sum(map(len, self.answers))) < len(images):
-            self.answers.append(mean_activations(self.features, images[asked : asked + DIGITS_AT_ONCE]))
-            yield look
-        self.digits = with_classes(images, labels, np.concatenate(self.answers))
+        features, answers = feature_extractor(self.model, settings.layer), []
+        for first in range(0, len(images), DIGITS_AT_ONCE):
+            answers.append(mean_activations(features, images[first : first + DIGITS_AT_ONCE]))
+            yield {"note": parts.small(f"{sum(map(len, answers)):,} digits asked so far")}
+        self.answers[settings.layer] = with_classes(images, labels, np.concatenate(answers))
 
-    def paint(self, zoo):
-        self.zoo, self.failed = zoo, False
-        self.progress.value = zoo.made
-        self.go_on.disabled = not zoo.stopped
-        return self.show()
+    def _look(self, settings):
+        """The update that shows what is made as the settings want it."""
+        zoo, digits = self._zoo(settings), self.answers.get(settings.layer)
+        numbers = shown_maps(zoo, settings, digits)
+        index = settings.map if settings.map in numbers or not len(numbers) else int(numbers[0])
+        if index != settings.map:  # a filter has excluded the open map
+            with lock:
+                if vars(self.explorer.read()) == vars(settings):
+                    self.explorer.controls["map"].value = index
+        there = numbers[numbers < zoo.made]
+        return {
+            **self._card(zoo, index, digits), "sheet": sheet_of(zoo, numbers, settings),
+            "note": parts.small(parts.html.escape(self._note(digits))), "progress": zoo.made / zoo.total,
+            "status": self._sentence(zoo, settings, numbers), "made": (zoo, settings, there),
+            "python": self._lines(zoo, settings, there),
+        }  # fmt: skip
 
-    def fail(self, error):
-        """Show why no more maps are made; looking around does not take that sentence away."""
-        self.failed, self.go_on.disabled = True, False
-        self.frame.fail(error)
+    def _lines(self, zoo, settings, there):
+        if not len(there):
+            return []
+        drawn, listed = RENDERINGS[settings.rendering].__name__, there.tolist()
+        indices = range(len(listed)) if listed == list(range(len(listed))) else listed
+        return [*growing_lines(settings, indices), "zoo = join_oips(groups)",
+                f"zoo_sheet(zoo.images, zoo.indices, {title_of(settings)!r}, renderings=({drawn},))"]  # fmt: skip
 
-    def show_look(self, look):
-        sentence = self.show()
-        if not self.failed:
-            self.frame.say(sentence)
+    def _card(self, zoo, index, digits):
+        large = [parts.large(cells(zoo, np.array([index]), rendering)[0]) for rendering in (enhanced, as_calculated)]
+        nothing = parts.pictures_of(np.zeros((1, 1, 1, 4)), labels=[""])
+        card = {"strong": large[0], "plain": large[1], "told": told_of(zoo, index, digits), "bars": "", "top": nothing,
+                "top_told": ""}  # fmt: skip
+        if digits is None:
+            return card
+        answers = digits.answers[:, index]
+        best = np.argsort(-answers, kind="stable")[:STRONGEST]
+        best, told = best[answers[best] > 0], "the digits that excite it most: class, mean activation"
+        if len(best):
+            shown = parts.fitted(parts.rgb(to_display(digits.images[best])), CELL)
+            notes = [f"{answer:.2g}" for answer in answers[best]]
+            card["top"] = parts.pictures_of(shown, best, digits.labels[best], notes)
+        else:
+            told = f"none of {len(digits.images):,} digits excites this map"
+        means = digits.means[:, index]
+        bars = parts.bars(digits.classes, np.clip(means, 0, None) / max(means.max(), 1e-9), [f"{m:.2g}" for m in means])
+        return {**card, "bars": parts.small("mean activation by each class of digits") + bars,
+                "top_told": parts.small(told)}  # fmt: skip
 
-    def show(self):
-        """Show what is made as the newest look wants it, and return the status in words."""
-        zoo, look = self.zoo, self.look
-        self.numbers = shown_maps(zoo, look, self.digits)
-        self.note.value = parts.small(html.escape(self._note()))
-        self.controls["label"].disabled = self.digits is None or (look.order, look.kept) == (BY_INDEX, ALL)
-        self._show_sheet(zoo, look)
-        self._show_map(zoo, look.chosen)
-        self._show_calls(zoo, look)
-        return sentence_of(self.layer, zoo, look, self.numbers)
-
-    def _show_sheet(self, zoo, look):
-        wanted = zoo.settings, zoo.made, look.rendering, self.numbers.tolist()
-        self.sheet.view.layout.display = None if len(self.numbers) else "none"
-        if wanted != self.on_sheet and len(self.numbers):
-            pictures = sheet_pictures(zoo, self.numbers, look.rendering)
-            self.sheet.show(filled_up(pictures, self.columns), self.numbers, self.columns)
-            self.on_sheet = wanted
-        self.sheet.mark(look.chosen, look.favorites)
-        self.listed.value = parts.small(f"favorites: <code>{sorted(look.favorites)}</code>")
-
-    def _show_map(self, zoo, index):
-        times = max(1, SHOWN // max(zoo.images.shape[1:3]))
-        for picture, rendering in ((self.strong, enhanced), (self.plain, as_calculated)):
-            picture.value = png_bytes(parts.enlarged(cells(zoo, np.array([index]), rendering)[0], times))
-        self.told.value = told_of(zoo, index, self.digits)
-        self.bars.value = "" if self.digits is None else class_bars(self.digits, index)
-        strongest = [] if self.digits is None else strongest_digits(self.digits, index)
-        self.strip.layout.display = None if len(strongest) else "none"
-        if len(strongest):
-            self.strip.value = png_bytes(parts.mosaic(strip_pictures(self.digits.images[strongest]), STRONGEST))
-        self.labels.value = strip_caption(self.digits, strongest, index)
-
-    def _show_calls(self, zoo, look):
-        there = self.numbers[self.numbers < zoo.made]
-        self.sheet_call.value = self._call(call_of_sheet(self.layer, zoo, look, there, self.columns))
-        self.map_call.value = self._call(call_of_map(self.layer, zoo, look))
-
-    def _call(self, imports_and_lines):
-        return parts.python_call(self.model, *imports_and_lines) if imports_and_lines else ""
-
-    def _note(self):
+    def _note(self, digits):
         if self.trouble:
             return f"no class of digits can be asked for: {self.trouble}"
-        if self.digits is None:
-            return f"{sum(map(len, self.answers)):,} digits asked so far"
-        return (f"{len(self.digits.images):,} digits were asked; the top class of a map is the one whose digits excite "
-                "it most, in their mean")
+        if digits is None:
+            return ""
+        return (f"below each map its mean activation by its OIP; {len(digits.images):,} digits were asked for the "
+                "top class of each map, the one whose digits excite it most in their mean")
 
-    def save_sheet(self, asked):
-        """Write the sheet as a PNG file, and yield the sentence that says so."""
-        zoo, look, numbers = asked
-        there = numbers[numbers < zoo.made]
+    def _sentence(self, zoo, settings, numbers):
+        """What is made and what is shown, in words."""
+        told = f"{zoo.made} of {zoo.total} maps of {settings.layer} made"
+        if zoo.made == zoo.total:
+            told = f"all {zoo.total} maps of {settings.layer} made"
+        elif self.stopped and self.growing == self._key(settings):
+            told = f"stopped: {zoo.made} of {zoo.total} maps; “go on” makes the others"
+        if silent := (zoo.how == "unreachable").sum():
+            told += f", {silent} of them silent"
+        if settings.kept == STARRED and not len(numbers):
+            return f"{told}; no favorites yet: choose a map and press “favorite”"
+        if settings.kept == ALL:
+            return told
+        kind = {OF_CLASS: f"with top class {settings.label}", STARRED: "among your favorites",
+                DEAD: "that no digit excites"}[settings.kept]  # fmt: skip
+        return f"{told}; shown: {parts.counted(len(numbers), 'map') if len(numbers) else 'no map'} {kind}"
+
+    def _save(self, made):
+        """Write the sheet as a PNG file, and return the sentence that says so."""
+        zoo, settings, there = made
         if not len(there):
             remedy = "show other maps" if zoo.made == zoo.total else "wait for the first ones"
-            raise ValueError(f"there is no OIP on the sheet that could be saved; {remedy}")
-        labels = [f"{number}{'★' if number in look.favorites else ''}" for number in there]
-        figure = zoo_sheet(zoo.images[there], labels, title_of(self.layer, zoo.settings), self.columns,
-                           (RENDERINGS[look.rendering],))
-        path = parts.free_path(f"zoo_{self.layer}", ".png")
+            raise Refusal(f"there is no OIP on the sheet that could be saved; {remedy}")
+        stars = starred(settings.favorites)
+        labels = [f"{number}{'★' * (number in stars)}" for number in there]
+        figure = zoo_sheet(zoo.images[there], labels, title_of(settings), 10, (RENDERINGS[settings.rendering],))
+        path = parts.free_path(f"zoo_{settings.layer}", ".png")
         figure.savefig(path, dpi=200)
-        yield f"saved as {path} in the folder of the notebook"
+        return f"saved as {path} in the folder of the notebook"
 
 
 def feature_with_maps(model, layer):
@@ -355,20 +301,28 @@ def with_classes(images, labels, answers):
     return Digits(images, np.asarray(labels), answers, classes, class_means(answers, places, len(classes)))
 
 
-def shown_maps(zoo, look, digits):
+def starred(text):
+    """Return the favorites that a text names, as a tuple."""
+    words = [word for word in re.split(r"[,;\s]+", text) if word]
+    if wrong := [word for word in words if not re.fullmatch(r"[0-9]{1,9}", word)]:
+        raise Refusal(f"favorite {wrong[0][:40]!r} is no map index; give numbers such as 18, 37")
+    return tuple(map(int, words))
+
+
+def shown_maps(zoo, settings, digits):
     """Return the maps on the sheet in their order; those that are not made yet come last where values count."""
     numbers = np.arange(zoo.total)
-    if look.kept == STARRED:
-        numbers = np.array(sorted(look.favorites), int)
-    if digits is not None and look.kept in (OF_CLASS, DEAD):
+    if settings.kept == STARRED:
+        numbers = np.array(sorted({number for number in starred(settings.favorites) if number < zoo.total}), int)
+    if digits is not None and settings.kept in (OF_CLASS, DEAD):
         excited = digits.answers.max(axis=0) > 0
-        of_class = digits.classes[digits.means.argmax(axis=0)] == look.label
-        numbers = np.flatnonzero(excited & of_class if look.kept == OF_CLASS else ~excited)
-    if look.order == BY_VALUE:
+        of_class = digits.classes[digits.means.argmax(axis=0)] == settings.label
+        numbers = np.flatnonzero(excited & of_class if settings.kept == OF_CLASS else ~excited)
+    if settings.order == BY_VALUE:
         values = np.r_[zoo.values, np.full(zoo.total - zoo.made, -np.inf)]
         return numbers[np.argsort(-values[numbers], kind="stable")]
-    if look.order == BY_CLASS and digits is not None and look.label in digits.classes:
-        answers = digits.means[digits.classes == look.label][0]
+    if settings.order == BY_CLASS and digits is not None and settings.label in digits.classes:
+        answers = digits.means[digits.classes == settings.label][0]
         return numbers[np.argsort(-answers[numbers], kind="stable")]
     return numbers
 
@@ -382,51 +336,14 @@ def cells(zoo, numbers, rendering):
     return pictures
 
 
-def sheet_pictures(zoo, numbers, rendering):
-    """Return the small pictures of a sheet."""
-    return parts.thumbnails(cells(zoo, numbers, RENDERINGS[rendering]), CELL)
-
-
-def strip_pictures(images):
-    """Return images as small gray or color pictures, filled up to a whole strip."""
-    shown = to_display(images)
-    return filled_up(parts.thumbnails(np.broadcast_to(shown, (*shown.shape[:3], 3)), CELL), STRONGEST)
-
-
-def filled_up(pictures, count):
-    """Return pictures `(n, height, width, 4)`, transparent ones added to make at least `count`."""
-    opaque = np.ones((*pictures.shape[:3], 1), np.float32)
-    nothing = np.zeros((max(0, count - len(pictures)), *pictures.shape[1:3], 4), np.float32)
-    return np.concatenate([np.concatenate([pictures, opaque], axis=-1), nothing])
-
-
-def strongest_digits(digits, index):
-    """Return the numbers of the digits that excite a map most, strongest first; none that do not excite it."""
-    answers = digits.answers[:, index]
-    first = np.argsort(-answers, kind="stable")[:STRONGEST]
-    return first[answers[first] > 0]
-
-
-def strip_caption(digits, strongest, index):
-    """Return HTML below the strongest digits: class and mean activation of each."""
-    if digits is None:
-        return ""
-    if not len(strongest):
-        return parts.small(f"none of {len(digits.images):,} digits excites this map")
-    names = [html.escape(str(name)) for name in digits.labels[strongest]]
-    labels = [f"{name}<br>{answer:.2g}" for name, answer in zip(names, digits.answers[strongest, index])]
-    labels += [""] * (STRONGEST - len(labels))
-    told = "the digits that excite it most: class, mean activation"
-    return parts.strip_labels(labels) + parts.small(told)
-
-
-def class_bars(digits, index):
-    """Return HTML with one bar for each class of digits: the mean activation of a map over its digits."""
-    means = digits.means[:, index]
-    names = [html.escape(str(name)) for name in digits.classes]
-    shares = np.clip(means, 0, None) / max(means.max(), 1e-9)
-    bars = parts.bars(names, shares, [f"{mean:.2g}" for mean in means])
-    return parts.small("mean activation by each class of digits") + bars
+def sheet_of(zoo, numbers, settings):
+    """Return the sheet of these maps, each with its value and a star if it is a favorite."""
+    if not len(numbers):
+        return parts.pictures_of(np.zeros((1, 1, 1, 4)), labels=[""])
+    stars = starred(settings.favorites)
+    labels = [f"{number}{'★' * (number in stars)}" for number in numbers]
+    notes = [f"{zoo.values[number]:.2g}" if number < zoo.made else "…" for number in numbers]
+    return parts.pictures_of(cells(zoo, numbers, RENDERINGS[settings.rendering]), numbers, labels, notes, edge=CELL)
 
 
 def told_of(zoo, index, digits):
@@ -436,64 +353,15 @@ def told_of(zoo, index, digits):
     told = f"<b>map {index}</b>: mean activation {zoo.values[index]:.3g} by its OIP"
     if digits is not None:
         told += f", {max(0, digits.answers[:, index].max()):.3g} by the strongest digit"
-    reached = REACHED[str(zoo.how[index])]
-    return f"<div style='min-height: 5.4em'>{told}.<br>How it was reached: {reached}.</div>"
+    return f"<div style='min-height: 5.4em'>{told}.<br>How it was reached: {REACHED[str(zoo.how[index])]}.</div>"
 
 
-def sentence_of(layer, zoo, look, numbers):
-    """Return what is made and what is shown in words."""
-    told = f"{zoo.made} of {zoo.total} maps of {layer} made"
-    if zoo.stopped:
-        told = f"stopped: {zoo.made} of {zoo.total} maps; “go on” makes the others"
-    elif zoo.made == zoo.total:
-        told = f"all {zoo.total} maps of {layer} made"
-    if silent := (zoo.how == "unreachable").sum():
-        told += f", {silent} of them silent"
-    if look.kept == STARRED and not look.favorites:
-        return f"{told}; no favorites yet: choose a map and press “favorite”"
-    if look.kept == ALL:
-        return told
-    kind = {OF_CLASS: f"with top class {look.label}", STARRED: "among your favorites", DEAD: "that no digit excites"}
-    return f"{told}; shown: {len(numbers) or 'no'} map{'s'[:len(numbers) != 1]} {kind[look.kept]}"
-
-
-def title_of(layer, settings):
+def title_of(settings):
     """Return the title of a sheet."""
-    return f"{layer}, seed {settings.seed}{', softened' if settings.softened else ''}"
+    return f"{settings.layer}, seed {settings.seed}{', softened' * settings.softened}"
 
 
-def call_of_sheet(layer, zoo, look, numbers, columns):
-    """Return (imports, lines): the Python that makes the sheet of these maps, or None where there are none."""
-    if not len(numbers):
-        return None
-    imports, create = _create(layer, zoo.settings)
-    drawn = RENDERINGS[look.rendering].__name__
-    listed = numbers.tolist()
-    in_order = listed == list(range(len(listed)))
-    return {*imports, f"from helpers.figures import {drawn}, zoo_sheet"}, [
-        f"shown = {f'range({len(listed)})' if in_order else listed}",
-        f"zoo = {create.format('shown')}",
-        f"zoo_sheet(zoo.images, zoo.indices, {title_of(layer, zoo.settings)!r}, {columns}, renderings=({drawn},))",
-    ]
-
-
-def call_of_map(layer, zoo, look):
-    """Return (imports, lines): the Python that makes the OIP of the open map, or None before it is made."""
-    if look.chosen >= zoo.made:
-        return None
-    imports, create = _create(layer, zoo.settings)
-    return {*imports, "from helpers.figures import as_calculated, enhanced, image_grid"}, [
-        f"oip = {create.format([look.chosen])}",
-        "pictures = np.concatenate([enhanced(oip.images), as_calculated(oip.images)])",
-        f"titles = ['map {look.chosen}', f'mean activation {{oip.values[0]:.3g}}']",
-        "image_grid(pictures, titles, limits=(0, 1), width=5)",
-    ]
-
-
-def _create(layer, settings):
-    """The imports and the Python expression for OIPs of the maps that are put in place of {}."""
-    imports = {"from helpers.oips import create_oips"}
-    if settings.softened:
-        imports |= {"from helpers.ascent import soften"}
-    options = f"seed={settings.seed}{', precondition=soften' if settings.softened else ''}"
-    return imports, f"create_oips(model, {layer!r}, {{}}, {options})"
+def growing_lines(settings, indices):
+    """Return the Python that gives `groups`, a generator of the OIPs of these maps."""
+    soft = ", precondition=soften" * settings.softened
+    return [f"groups = grow_oips(model, {settings.layer!r}, {indices}, seed={settings.seed}{soft}, at_once={AT_ONCE})"]
