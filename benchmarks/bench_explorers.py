@@ -56,8 +56,10 @@ def by_value(cnn):
     maps = [1 + move % 127 for move in range(MOVES)]
     explorers = {
         "OIP lab, map index": (oip_lab(cnn), "map index", maps, "target 120"),
-        "activation explorer, digit": (activation_explorer(cnn), "digit number", range(1, 1 + MOVES), "target 60"),
-        "dream lab, whole photo, 4 x 30 steps": (dream_lab(cnn), "map(s)", [str(one) for one in maps], "target 400"),
+        "activation explorer, digit": (activation_explorer(cnn), "digit", range(1, 1 + MOVES), "target 60"),
+        "dream lab, whole photo, 4 x 30 steps": (
+            dream_lab(cnn, scheme="the whole photo", passes=4, epochs=30, epsilon=0.01), "map(s)",
+            [str(one) for one in maps], "target 400"),
     }
     for name, (explorer, moved, values, target) in explorers.items():
         wait_until_idle()

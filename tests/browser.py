@@ -18,15 +18,17 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTROLS = "select, button, input, textarea, summary, .noUi-handle, .widget-readout[contenteditable]"
+CONTROLS = ("select, button, input:not([hidden]), textarea, summary, .noUi-handle, .widget-readout[contenteditable], "
+            ".explorer-sheet, canvas")
 NAME = """part => {
     const label = part.closest('.widget-inline-hbox')?.querySelector('.widget-label')?.textContent;
     const text = name => (name || '').replace('\\u200b', '').trim();
-    return text(label) || text(part.textContent) || text(part.closest('label')?.textContent);
+    return text(label) || text(part.getAttribute('aria-label')) || text(part.textContent)
+        || text(part.closest('label')?.textContent);
 }"""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-EXPLORER = r"(activation_explorer|oip_lab|latent_lab|zoo_browser|dream_lab)\("
+EXPLORER = r"(\w+_lab|activation_explorer|zoo_browser)\("
 
 
 def chromium():
@@ -74,7 +76,7 @@ def series(folder, theme="JupyterLab Light"):
     shutil.copy(ROOT / "data" / "cnn.keras", folder / "data")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        if not path.stem.startswith("00"):
+        if not path.stem.startswith(("00", "playground")):
             notebook.cells = _needed(notebook.cells)
         for cell in notebook.cells:
             if cell.cell_type == "code":

@@ -8,8 +8,18 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
+from helpers.widgets import activation_explorer, dream_lab, oip_lab, zoo_browser
 from helpers.widgets.parts import Sheet
 from helpers.widgets.worker import wait_until_idle
+from tests.conftest import bars, tiny_cnn
+
+EXPLORERS = {  # each on a tiny network, with settings that are quick
+    "oip_lab": lambda **settings: oip_lab(tiny_cnn(seed=3), **settings),
+    "activation_explorer": lambda **settings: activation_explorer(tiny_cnn(), *bars(60, 0), **settings),
+    "zoo_browser": lambda **settings: zoo_browser(
+        tiny_cnn(), **dict(zip(("digits", "labels"), bars(60, 0))), **settings),
+    "dream_lab": lambda **settings: dream_lab(tiny_cnn(), **{"size": 280, "passes": 2, "epochs": 2, **settings}),
+}  # fmt: skip
 
 
 def everything(widget):
@@ -51,23 +61,12 @@ def text(explorer):
 
 def status(explorer):
     """The sentence that says what came of it."""
-    shown = [part.value for part in everything(explorer) if "explorer-status" in str(getattr(part, "value", ""))]
-    (sentence,) = [value for value in shown if not value.startswith("<style>")]
-    return html.unescape(re.sub("<[^>]+>", " ", sentence)).strip()
+    return html.unescape(re.sub("<[^>]+>", " ", explorer.status.value)).strip()
 
 
 def code(explorer):
-    """The Python call shown."""
-    (shown,) = [part.value for part in everything(explorer) if "explorer-call" in str(getattr(part, "value", ""))
-                and not part.value.startswith("<style>")]
-    return html.unescape(re.findall("<pre>(.*?)</pre>", shown, re.DOTALL)[-1])
-
-
-def names_of_controls(explorer):
-    """The descriptions of all that can be set or pressed."""
-    kinds = (ipywidgets.widget_description.DescriptionWidget, ipywidgets.Button)
-    return [part.description for part in everything(explorer) if isinstance(part, kinds)
-            and not isinstance(part, ipywidgets.HTML)]
+    """The Python that makes what is shown."""
+    return html.unescape(re.findall("<pre>(.*?)</pre>", explorer.code.value, re.DOTALL)[-1])
 
 
 def pixels(png):

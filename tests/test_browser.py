@@ -56,12 +56,12 @@ def press(page, control, key, times=1):
 def test_the_start_page_runs_as_a_reader_meets_it(page):
     lab = browser.run_notebook(page, "00_start_here")
     changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
-    wait_for(lambda: "map 1 of Conv2D_3: mean activation" in status(lab))
+    wait_for(lambda: "map 38 of Conv2D_3: mean activation" in status(lab))
 
 
 def test_the_oip_lab_answers_keys_and_mouse_and_stops(page):
     lab = browser.run_notebook(page, HOMES["oip_lab"])
-    for index in (1, 2, 3):
+    for index in (38, 39, 40):
         changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
         wait_for(lambda index=index: f"map {index} of Conv2D_3" in status(lab))
     changed(lab, browser.button(lab, "roll the dice").click)
@@ -78,7 +78,7 @@ def test_the_oip_lab_answers_keys_and_mouse_and_stops(page):
 
 def test_the_activation_explorer_steps_opens_a_map_and_reads_a_drawn_digit(page):
     explorer = browser.run_notebook(page, HOMES["activation_explorer"])
-    changed(explorer, lambda: press(page, slider(explorer, "digit number"), "ArrowRight"))
+    changed(explorer, lambda: press(page, slider(explorer, "digit"), "ArrowRight"))
     wait_for(lambda: status(explorer).startswith("digit 1 of"))
     explorer.get_by_title("map 7", exact=True).click()
     wait_for(lambda: "map 7" in explorer.inner_text() and "mean contribution" in explorer.inner_text())
@@ -94,31 +94,31 @@ def test_the_activation_explorer_steps_opens_a_map_and_reads_a_drawn_digit(page)
 def test_the_zoo_browser_fills_opens_a_map_and_marks_a_favorite(page):
     zoo = browser.run_notebook(page, HOMES["zoo_browser"])
     wait_for(lambda: "all 128 maps of Conv2D_3 made" in status(zoo))
+    changed(zoo, zoo.get_by_title("map 20", exact=True).click)
     changed(zoo, zoo.get_by_title("map 18", exact=True).click)
     wait_for(lambda: "map 18: mean activation" in zoo.inner_text())
     browser.button(zoo, "favorite").click()
-    wait_for(lambda: "favorites: [18]" in zoo.inner_text() and "18★" in zoo.inner_text())
-    changed(zoo, lambda: press(page, browser.button(zoo, "next map"), "Enter"))
+    wait_for(lambda: "18★" in zoo.inner_text())
+    changed(zoo, lambda: press(page, zoo.locator(".explorer-sheet").first, "ArrowRight"))
     wait_for(lambda: "map 19: mean activation" in zoo.inner_text())
 
 
 def test_the_dream_lab_refuses_a_broken_file_in_one_sentence_and_stops(page, folder):
     lab = browser.run_notebook(page, HOMES["dream_lab"])
-    wait_for(lambda: "4 passes of 30 steps" in status(lab))
+    wait_for(lambda: "5 octaves of 10 steps" in status(lab))
     before = browser.source(lab, 1)
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, and then nothing of the kind")
     with page.expect_file_chooser() as chooser:
-        browser.button(lab, "your photo (0)").click()
+        browser.button(lab, "your photo").click()
     chooser.value.set_files(folder / "broken.png")
-    wait_for(lambda: "'broken.png' holds no picture" in status(lab))
+    wait_for(lambda: "no picture" in status(lab))
     assert len(status(lab).splitlines()) == 1 and browser.source(lab, 1) == before
     browser.button(lab, "the flower again").click()
-    wait_for(lambda: "4 passes of 30 steps" in status(lab))
-    press(page, slider(lab, "passes"), "End")
-    press(page, slider(lab, "epochs (steps)"), "End")
-    changed(lab, lambda: press(page, slider(lab, "strength"), "ArrowRight"), 1)
+    wait_for(lambda: "5 octaves of 10 steps" in status(lab))
+    changed(lab, lambda: press(page, slider(lab, "strength"), "ArrowRight"))
     browser.button(lab, "Stop").click()
-    wait_for(lambda: "stopped after" in status(lab), 2)
+    wait_for(lambda: "stop" in status(lab), 1)  # at once a word that it is heard
+    wait_for(lambda: "stopped after" in status(lab))
 
 
 def test_the_call_of_the_oip_lab_is_copied_as_python(page):
@@ -133,12 +133,12 @@ def test_an_explorer_works_after_its_cell_is_run_again_and_after_a_restart(page)
     lab = browser.run_notebook(page, HOMES["oip_lab"])
     changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
     browser.menu(page, "Run", "Run All Cells")
-    wait_for(lambda: lab.count() == 1 and "map 0 of" in status(browser.shown(lab)))
+    wait_for(lambda: lab.count() == 1 and "map 37 of" in status(browser.shown(lab)))
     changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
     browser.menu(page, "Kernel", "Restart Kernel and Run All Cells")
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     page.locator(".jp-Notebook-ExecutionIndicator[data-status='busy']").wait_for(timeout=60_000)
-    wait_for(lambda: lab.locator("img").count() and "map 0 of" in status(browser.shown(lab)))
+    wait_for(lambda: lab.locator("img").count() and "map 37 of" in status(browser.shown(lab)))
     changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
 
 
@@ -150,10 +150,91 @@ def test_two_explorers_at_once_do_not_wait_for_one_another(page, folder):
     nbformat.write(notebook, folder / "notebooks" / "two.ipynb")
     lab, zoo = browser.run_notebook(page, "two"), page.locator(".explorer").nth(1)
     browser.shown(zoo)
-    for index in range(1, 6):
+    for index in range(38, 43):
         changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
         wait_for(lambda index=index: f"map {index} of Conv2D_3" in status(lab))
     wait_for(lambda: "128" in status(zoo))
+
+
+@pytest.fixture
+def two_cells(page, folder):
+    """An explorer in a second cell, and a function that says how many cells there are and which is active."""
+    lines = ["from helpers.widgets import activation_explorer", "activation_explorer()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in lines])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "notebooks" / "keys.ipynb")
+    explorer = browser.run_notebook(page, "keys")
+
+    def cells():
+        active = "[...document.querySelectorAll('.jp-Notebook-cell')].findIndex(cell => cell.matches('.jp-mod-active'))"
+        return page.locator(".jp-Notebook-cell").count(), page.evaluate(active)
+
+    return explorer, cells
+
+
+def test_keys_pressed_in_an_explorer_are_no_commands_of_the_notebook(page, two_cells):
+    explorer, cells = two_cells
+    for control in (browser.button(explorer, "next"), slider(explorer, "map index"), explorer.locator("select").first,
+                    explorer.locator(".explorer-sheet").first):  # fmt: skip
+        control.click()
+        before = cells()
+        for key in ("d", "d", "x", "a", "b", "m", "ArrowRight", "ArrowDown", "j"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(200)
+        assert cells() == before and explorer.is_visible()
+
+
+def test_a_sheet_is_one_tab_stop_and_arrow_keys_walk_over_its_pictures(page, two_cells):
+    explorer, _ = two_cells
+    explorer.get_by_title("map 3", exact=True).click()
+    wait_for(lambda: "map 3, 26" in explorer.inner_text())
+    page.keyboard.press("ArrowRight")
+    wait_for(lambda: "map 4, 26" in explorer.inner_text())
+    page.keyboard.press("End")
+    wait_for(lambda: "map 31, 26" in explorer.inner_text())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.explorer-sheet')?.getAttribute('aria-label') || ''").count(
+        "map") == 0, "the next stop is no other map of the same sheet"
+
+
+def test_a_digit_is_drawn_with_keys_and_undone(page, two_cells):
+    explorer, cells = two_cells
+    browser.button(explorer, "draw your own").click()
+    before = cells()
+    explorer.locator("canvas").focus()
+    page.keyboard.press("Space")
+    for _ in range(24):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    wait_for(lambda: "your drawing, read as" in status(explorer))
+    assert cells() == before
+    page.keyboard.press("Backspace")
+    wait_for(lambda: status(explorer).startswith("digit 0"))
+
+
+def test_a_number_is_read_with_a_comma_too_and_a_word_is_refused(page):
+    lab = browser.run_notebook(page, HOMES["oip_lab"])
+    browser.button(lab, "more settings").click()
+    contrast = lab.locator(".widget-inline-hbox", has=page.get_by_text("contrast", exact=True))
+    readout = contrast.locator(".widget-readout")
+    readout.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("2,5")
+    changed(lab, lambda: page.keyboard.press("Enter"))
+    assert readout.inner_text().startswith("2.5")
+    readout.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("much")
+    page.keyboard.press("Enter")
+    wait_for(lambda: "“much” is no number" in lab.inner_text())
+    assert readout.inner_text().startswith("2.5")
+
+
+def test_a_restarted_kernel_is_told_of(page):
+    lab = browser.run_notebook(page, HOMES["oip_lab"])
+    browser.menu(page, "Kernel", "Restart Kernel")
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    wait_for(lambda: "lost its kernel" in lab.inner_text())
 
 
 @pytest.mark.parametrize("name", HOMES)

@@ -81,7 +81,7 @@ class _ActivationExplorer:
         self.explorer = parts.marked(Explorer(
             controls, shown, self.answer, f"activation_explorer(model{', images, labels' * given})", model, opened,
             PRESETS, pictures=[parts.beside(parts.VBox([shown["scale"], shown["sheet"]]), card)],
-            buttons=[parts.row(save, save_own)],
+            buttons=[parts.row(save, save_own)], given={"images": images} if given else {},
         ), "explorer-wide")  # fmt: skip
         if model.inputs[0].shape[-1] == 1:
             dream = parts.button("dream with it", "magic", "Carve this map into a photograph.")

@@ -75,8 +75,10 @@ class Digits(VBox):
         self.clear = parts.button("clear", "eraser", "Take all ink and the photo away.")
         self.panel = VBox([HTML(parts.small(EUROPEAN)), self.pad, parts.row(self.undo, self.clear)])
         self.panel.layout.display = "none"
-        mine = [self.unfold, self.photo] if own else []
-        super().__init__([self.show, self.place, parts.row(self.previous, self.next, *mine), self.panel])
+        for mine in () if own else (self.unfold, self.photo):
+            mine.layout.display = "none"
+        row = parts.row(self.previous, self.next, self.unfold, self.photo)
+        super().__init__([self.show, self.place, row, self.panel])
         parts.marked(self, "explorer-digits")
         self.value = number
         self._connect()

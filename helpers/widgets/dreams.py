@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.activations import feature_extractor
-from helpers.dreams import SIGHT
+from helpers.dreams import SIGHT, UNTOLD
 from helpers.geometry import any_size
 from helpers.images import contrast
 from helpers.photos import png_bytes, save_film, save_picture
@@ -57,19 +57,20 @@ class MadeDream(NamedTuple):
 def dream_lab(model=None, **settings):
     """Return an explorer of dreams: choose a photo, maps and a scheme, and see them carved into it pass by pass.
 
-    Any Keras model with convolutional layers that sees 28 x 28 gray pixels will do, without one it is the shipped
-    CNN; a model of another size can dream octaves only. The settings are those of the controls: `dream_lab(cnn,
-    photo="me.jpg", maps="88", jitter=4)`; "all" maps are the whole layer. Raises ValueError for a model that can
-    dream neither way. The lab shows the Python that makes the picture. Introduced in notebook 06.
+    Any Keras model with convolutional layers will do, without one it is the shipped CNN; only one whose layers fit
+    any size dreams in octaves. The settings are those of the controls: `dream_lab(cnn, photo="me.jpg", maps="88",
+    jitter=4)`; "all" maps are the whole layer. The lab shows the Python that makes the picture. Introduced in
+    notebook 06.
     """
     model = parts.checked_model(model)
-    return _DreamLab(model, schemes_of(model), settings).explorer
+    return _DreamLab(model, settings).explorer
 
 
 class _DreamLab:
-    def __init__(self, model, schemes, opened):
+    def __init__(self, model, opened):
+        self.shape = parts.image_shape(model)
         self.model, self.run, self.made, self.loaded = model, Runner(model), None, (None, b"")
-        self.controls = self._controls(schemes)
+        self.controls = self._controls(schemes_of(model))
         self.shown = {
             "after": parts.Picture("after: the dream", "49%"), "before": parts.Picture("before", "49%"),
             "strip": parts.Sheet(name="pass", edge=STRIP_CELL),
@@ -80,7 +81,7 @@ class _DreamLab:
         save = parts.button("save PNG", "download", "Write the dream into the folder of the notebook.")
         film = parts.button("save GIF", "film", "Write a film of the passes, there and back.")
         presets = {name: values for name, values in PRESETS.items()
-                   if values.get("scheme", OCTAVES) in schemes and self._has(values.get("maps", "all"))}  # fmt: skip
+                   if self._has(values.get("maps", "all"))}  # fmt: skip
         self._show_applicable()
         for name in ("scheme", "aim", "size"):
             self.controls[name].observe(self._show_applicable, "value")
@@ -98,14 +99,13 @@ class _DreamLab:
         self.explorer.on_change(self.shown["strip"], self._show_pass, "chosen")
 
     def _controls(self, schemes):
-        layer = parts.layer_and_map(self.model)["layer"]
         gains = [("as it is", 0.0), *((f"{gain:.1f}", float(gain)) for gain in np.arange(8, 21) / 10)]
         return {
             "photo": Upload(label="your photo", tip="A picture from your disk, or dropped here; of a long one the "
                                                     "middle square is taken."),
             "scheme": parts.choice("dream in", "Which parts of the photo the network sees at once.", options=schemes,
-                                   value=OCTAVES),
-            "layer": layer,
+                                   value=schemes[0]),
+            "layer": parts.layer_choice(self.model),
             "maps": parts.text("map(s)", "One map index, several such as 3, 1, 4, or all for the whole layer.",
                                value="all"),
             "tiles": parts.whole("tiles per edge", "How many tiles lie along each edge.", value=4, min=1,
@@ -125,7 +125,7 @@ class _DreamLab:
             "jitter": parts.whole("jitter", "Up to how many pixels the photo is shifted before each step, so that "
                                             "no pattern clings to one grid.", value=0, min=0, max=8),
             "colors": parts.choice("colors", "Dream brightness alone, or each color for itself.",
-                                   options=[ONE_PLANE, EACH_COLOR]),
+                                   options=[ONE_PLANE, EACH_COLOR] if self.shape[2] == 1 else [ONE_PLANE]),
             "gain": parts.choice("contrast", "How strongly the shown dream is enhanced.", options=gains),
             "seed": parts.seed(),
         }  # fmt: skip
@@ -152,8 +152,8 @@ class _DreamLab:
         for name, does in applies.items():
             c[name].layout.display = None if does else "none"
         c["maps"].disabled = at_random or strongest
-        c["tiles"].max = min(MOST_TILES, size // SIGHT)
-        c["passes"].max = most_octaves(size) if scheme == OCTAVES else MOST_PASSES
+        c["tiles"].max = min(MOST_TILES, size // max(self.shape[:2]))
+        c["passes"].max = most_octaves(size, max(self.shape[:2])) if scheme == OCTAVES else MOST_PASSES
         c["passes"].description = {OCTAVES: "octaves", QUADRANTS: "passes in each", CASCADE: "passes in each"}.get(
             scheme, "passes")
 
@@ -170,7 +170,7 @@ class _DreamLab:
             indices = () if self.controls["maps"].disabled else named_maps(settings.maps, settings.layer, self._count())
             load = f"photo = load_photo({source_of(settings.photo) + ', ' if settings.photo else ''}"
             photo = self.run([load + f"size={settings.size})"])["photo"]
-        lines = [load + f"size={settings.size})", *carving_lines(settings, indices)]
+        lines = [load + f"size={settings.size})", *carving_lines(settings, indices, self.shape)]
         if not (self.made and self.made.lines == lines):
             self.made = None
             made = yield from self._carved(settings, lines, photo)
@@ -207,14 +207,12 @@ class _DreamLab:
 
 
 def schemes_of(model):
-    """Return the schemes in which a model can dream; ValueError if there are none."""
-    shape = model.inputs[0].shape[1:]
-    if shape[-1] != 1:
-        raise ValueError(f"dream_lab carves into gray planes, but {model.name!r} sees images of {shape[-1]} channels; "
-                         f"give it a model that sees 1, such as ({SIGHT}, {SIGHT}, 1)")
-    any_size(model)  # refuses a model that no other size fits
-    fits = all(length in (SIGHT, None) for length in shape[:2])
-    return (OCTAVES, WHOLE, QUADRANTS, TILES, CASCADE) if fits else (OCTAVES,)
+    """Return the schemes in which a model can dream, the best first."""
+    try:
+        any_size(model)
+    except ValueError:  # its layers fit one size of images only
+        return WHOLE, QUADRANTS, TILES, CASCADE
+    return OCTAVES, WHOLE, QUADRANTS, TILES, CASCADE
 
 
 def named_maps(text, layer, count):
@@ -234,8 +232,11 @@ def named_maps(text, layer, count):
     return tuple(int(word) for word in words)
 
 
-def carving_lines(settings, indices):
-    """Return the Python between the photo and `dreaming`, a generator of the photo after each pass."""
+def carving_lines(settings, indices, sight):
+    """Return the Python between the photo and `dreaming`, a generator of the photo after each pass.
+
+    `sight` is the (height, width, channels) of what the network sees.
+    """
     octaves, in_tiles = settings.scheme == OCTAVES, settings.scheme in (*GRIDS, TILES)
     whole_layer = indices == (None,)
     extractor = "feature_extractor" if whole_layer else "pre_activation_extractor"
@@ -248,7 +249,8 @@ def carving_lines(settings, indices):
     if in_tiles:
         aim = {LISTED: f"listed_maps(features, {list(indices)})", STRONGEST: "strongest_maps(features)",
                RANDOM: f"random_maps(features, seed={settings.seed})"}[settings.aim]  # fmt: skip
-        aim = "lambda tiles, numbers: WholeLayer(features)" if whole_layer else aim
+        if whole_layer:  # such an aim does not tell what its network sees
+            aim, rest = "lambda tiles, numbers: WholeLayer(features)", rest + (f", sight={sight}" * (sight != UNTOLD))
         grids = GRIDS.get(settings.scheme)
         call = f"carve_cascade(aim, photo, {grids}" if grids else f"carve_tiles(aim, photo, {settings.tiles}"
         return [*lines, f"aim = {aim}", f"dreaming = {call}, {settings.passes}, {rest})"]
@@ -288,9 +290,9 @@ def unit(settings):
     return "octave" if settings.scheme == OCTAVES else "pass"
 
 
-def most_octaves(size):
+def most_octaves(size, sight):
     """Return how many octaves are to be had of a photo: the smallest is still as large as what the network sees."""
-    return sum(round(size / SCALE**octave) >= SIGHT for octave in range(MOST_PASSES))
+    return sum(round(size / SCALE**octave) >= max(sight, SIGHT) for octave in range(MOST_PASSES))
 
 
 def shrunk(photo):

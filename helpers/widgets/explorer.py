@@ -61,11 +61,12 @@ class Explorer(VBox):
     more      names of controls that are folded away until they are wanted
     pictures  widgets beside the controls, if that is not all that is `shown`; `below`: those below both
     buttons   widgets below the controls
+    given     other things the reader has opened it with, {name: thing}: the Python that is shown may name them
     """
 
     def __init__(self, controls, shown, answer, call, model, opened, presets, more=(), pictures=(), below=(),
-                 buttons=()):  # fmt: skip
-        self.controls, self.shown, self.answer, self.model = controls, shown, answer, model
+                 buttons=(), given=None):  # fmt: skip
+        self.controls, self.shown, self.answer, self.model, self.given = controls, shown, answer, model, given or {}
         self.made, self.quiet, self.name, self.sentence = None, False, call, ""
         self.line, self.others = Line(self._show, self._busy), []
         self.status, self.code = HTML(), HTML()

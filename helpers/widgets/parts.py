@@ -60,17 +60,18 @@ def dice(of="random seed"):
     return button("roll the dice", "random", f"Another {of}, at random.")
 
 
-def layer_and_map(model, layer="", index=0, others=()):
-    """Return {"layer": a choice, "map": a slider} of a model; a layer remembers which of its maps was looked at.
-
-    `others` are layers with maps to choose from, beside the convolutional ones.
-    """
+def layer_choice(model, layer="", others=()):
+    """Return a choice of the convolutional layers of a model, and of `others`; it says the last one, or `layer`."""
     layers = [*conv_layers(model), *others]
-    layer = layer if layer in layers else conv_layers(model)[-1]
-    counts = {name: feature_extractor(model, name).output_shape[-1] for name in layers}
-    seen = {layer: min(index, counts[layer] - 1)}
-    layer = choice("layer", "Which convolutional layer: early ones see little of the image, late ones much.",
-                   options=layers, value=layer)
+    return choice("layer", "Which convolutional layer: early ones see little of the image, late ones much.",
+                  options=layers, value=layer if layer in layers else conv_layers(model)[-1])  # fmt: skip
+
+
+def layer_and_map(model, layer="", index=0, others=()):
+    """Return {"layer": a choice, "map": a slider} of a model; a layer remembers which of its maps was looked at."""
+    layer = layer_choice(model, layer, others)
+    counts = {name: feature_extractor(model, name).output_shape[-1] for name in layer.options}
+    seen = {layer.value: min(index, counts[layer.value] - 1)}
     index = whole("map index", "Which feature map (channel) of the layer, counted from 0.", value=seen[layer.value],
                   min=0, max=counts[layer.value] - 1)  # fmt: skip
 
