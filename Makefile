@@ -4,7 +4,7 @@ BIN := .venv/bin
 # in a container one is root; the server still listens on this machine only
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: lab test notebooks model autoencoders bench clean
+.PHONY: lab test notebooks pictures model autoencoders bench clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(AS_ROOT) --ServerApp.root_dir=. \
@@ -15,6 +15,9 @@ test: .venv/ready-to-test
 
 notebooks: .venv/ready-to-test          ## execute all notebooks in place
 	$(BIN)/python tests/run_notebooks.py notebooks/*.ipynb
+
+pictures: .venv/ready-to-test           ## photograph the explorers, for where no kernel runs
+	$(BIN)/python -m tests.pictures
 
 model: .venv/ready                      ## train the shipped weights again
 	$(BIN)/python -m helpers.training

@@ -26,6 +26,7 @@ NAME = """part => {
     return text(label) || text(part.getAttribute('aria-label')) || text(part.textContent)
         || text(part.closest('label')?.textContent);
 }"""
+SECONDS = float(os.environ.get("BROWSER_SECONDS", 60))  # patience; a busy machine wants more
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 EXPLORER = r"(\w+_lab|activation_explorer|zoo_browser)\("
@@ -110,6 +111,7 @@ def new_page(running, address, errors):
     context = running.new_context(viewport={"width": 1280, "height": 1000}, base_url=address)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
+    page.set_default_timeout(1000 * SECONDS)
 
     def note(message):
         if message.type == "error":
@@ -126,7 +128,7 @@ def new_page(running, address, errors):
 def run_notebook(page, name):
     """Open a notebook and run all its cells; return its first explorer once it shows a picture."""
     page.goto(f"/lab/workspaces/{time.monotonic_ns()}/tree/notebooks/{name}.ipynb")
-    page.locator(".jp-Notebook-cell").first.wait_for(timeout=60_000)
+    page.locator(".jp-Notebook-cell").first.wait_for(timeout=1000 * SECONDS)
     page.evaluate("""async () => {
         const panel = window.jupyterapp.shell.currentWidget;
         await Promise.all([panel.context.ready, panel.sessionContext.ready]);
@@ -144,7 +146,7 @@ def menu(page, name, entry):
 
 def shown(explorer):
     """The explorer, once its first picture has arrived and it says something."""
-    explorer.locator("img").first.wait_for(timeout=60_000)
+    explorer.locator("img").first.wait_for(timeout=1000 * SECONDS)
     wait_for(lambda: source(explorer).startswith("blob:") and status(explorer))
     return explorer
 
@@ -170,7 +172,7 @@ def button(explorer, name):
     return explorer.get_by_role("button", name=re.compile(rf"{re.escape(name)}$"))
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=SECONDS):
     """Wait until `condition()` holds; AssertionError if it takes longer."""
     end = time.monotonic() + seconds
     while not condition():
@@ -245,7 +247,7 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _wait_for(address, server, log, seconds=90):
+def _wait_for(address, server, log, seconds=1.5 * SECONDS):
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(OSError):

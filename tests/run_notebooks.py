@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 SECONDS_PER_CELL = 900
+FIGURES = Path(__file__).resolve().parent.parent / "notebooks" / "figures"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 IN_PLACE_OF_A_WIDGET = "An explorer: it appears here when this cell is run."
 README_FIGURES = {  # (notebook, caption of the figure): file in notebooks/figures
@@ -53,7 +54,7 @@ def tidy(notebook):
             if "image/png" in data or "image/jpeg" in data:
                 data.pop("text/plain", None)  # an object's address changes with every run
             if WIDGET in data:  # without a kernel its place would show an error
-                output["data"] = nbformat.from_dict({"text/plain": IN_PLACE_OF_A_WIDGET})
+                output["data"] = nbformat.from_dict(_in_place_of_a_widget(cell.source))
     return notebook
 
 
@@ -61,6 +62,13 @@ def _is_a_bar(output):
     """Whether an output is a progress bar of tqdm, which says nothing any more once the work is done."""
     data = output.get("data", {})
     return WIDGET in data and "%|" in data.get("text/plain", "")
+
+
+def _in_place_of_a_widget(source):
+    """What stands where no kernel runs: a line, and the picture of the explorer that `make pictures` has taken."""
+    picture = FIGURES / f"{source.partition('(')[0]}.png"
+    shown = {"image/png": base64.b64encode(picture.read_bytes()).decode()} if picture.is_file() else {}
+    return {**shown, "text/plain": IN_PLACE_OF_A_WIDGET}
 
 
 def _joined_streams(outputs):

@@ -1,0 +1,57 @@
+"""Take the pictures that stand for the explorers where no kernel runs: `make pictures`, in a real browser.
+
+Each explorer is opened as its notebook opens it, and photographed when it has answered. `run_notebooks.tidy` puts the
+picture in place of the widget, so that a notebook on a page without a kernel shows what a reader would meet.
+"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+from tests import browser
+
+FIGURES = browser.ROOT / "notebooks" / "figures"
+EXPLORERS = ("activation_explorer", "digit_lab", "dream_lab", "latent_lab", "oip_lab", "style_lab", "zoo_browser")
+LOADING = "from helpers.models import load_cnn\nfrom helpers.widgets import *\ncnn = load_cnn()"
+WIDTH, HEIGHT = 1360, 1500  # of the window
+
+
+def pictures(names, folder):
+    """Yield (name, PNG file) for each of the explorers, once it has nothing more to do."""
+    with browser.series(folder) as address, browser.browser() as running:
+        for name in names:
+            notebook = nbformat.v4.new_notebook(
+                cells=[nbformat.v4.new_code_cell(LOADING), nbformat.v4.new_code_cell(f"{name}(cnn)")]
+            )
+            notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            nbformat.write(notebook, folder / "notebooks" / "picture.ipynb")
+            with browser.new_page(running, address, []) as page:
+                page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+                explorer = browser.run_notebook(page, "picture")
+                browser.wait_for(lambda: _done(page), 5 * browser.SECONDS)
+                yield name, explorer.screenshot()
+
+
+def _done(page):
+    """Nothing is being made, and no bar says that something is under way."""
+    page.wait_for_timeout(1500)
+    return page.locator(".explorer-busy, .explorer progress").count() == 0
+
+
+def small(png):
+    """A PNG file with a palette of 256 colors."""
+    file = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        for explorer_name, screen in pictures(sys.argv[1:] or EXPLORERS, Path(place)):
+            (FIGURES / f"{explorer_name}.png").write_bytes(small(screen))
+            print(FIGURES.name, f"{explorer_name}.png", flush=True)
