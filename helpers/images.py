@@ -10,6 +10,8 @@ import numpy as np
 import scipy.ndimage
 import tensorflow as tf
 
+from helpers import checks
+
 PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
 FINE = 256  # pixels of a window that local moments look at, along an edge, before they look at blocks of pixels
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
@@ -119,6 +121,32 @@ def join_tiles(tiles, shape, step):
             weights[begin : begin + len(fade)] += fade
         total /= np.float32(weights.reshape((-1, 1, 1) if axis == 0 else (1, -1, 1)))
     return total
+
+
+def slide_kernel(images, kernel, stride=1, padding="valid"):
+    """Return the sums of a square kernel slid over gray images, `(n, height, width, 1)`: a convolution without bias.
+
+    At each place the pixels below the kernel are multiplied by its numbers and added up. With `padding` "same" zeros
+    surround the images, as TensorFlow does it. Notebook 01 writes the loop out; used by its kernel lab.
+    """
+    images, kernel = checks.images(images, (None, None, 1)), checks.numbers(kernel, "kernel", (None, None))
+    around = [same_padding(size, len(kernel), stride, padding) for size in images.shape[1:3]]
+    padded = np.pad(images[..., 0], ((0, 0), *around))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape, axis=(1, 2))[:, ::stride, ::stride]
+    return np.einsum("nhwij,ij->nhw", windows, kernel)[..., np.newaxis]
+
+
+def same_padding(size, kernel, stride, padding="same"):
+    """Return how many zeros (before, after) an edge of `size` pixels gets; none with `padding` "valid"."""
+    checks.choice(padding, "padding", ("valid", "same"))
+    missing = max(0, (-(-size // stride) - 1) * stride + kernel - size) if padding == "same" else 0
+    return missing // 2, missing - missing // 2
+
+
+def pool(maps, size, take=np.max):
+    """Return what `take`, such as `np.max` or `np.mean`, makes of each `size` x `size` square of maps, side by side."""
+    windows = np.lib.stride_tricks.sliding_window_view(maps, (size, size), axis=(1, 2))[:, ::size, ::size]
+    return take(windows, axis=(-2, -1))
 
 
 def local_moments(images, window):

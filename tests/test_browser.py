@@ -14,7 +14,8 @@ from tests.browser import changed, slider, status, wait_for
 
 MISSING = "no Chromium on this machine (Debian: apt install chromium); the explorers were not tried in a browser"
 HARMLESS = re.compile("ResizeObserver loop")  # what Lab itself says at times
-HOMES = {"activation_explorer": "03_activation_maps", "oip_lab": "04_oip_creation", "zoo_browser": "05_layer_zoo",
+HOMES = {"kernel_lab": "01_cnn_basics",
+         "activation_explorer": "03_activation_maps", "oip_lab": "04_oip_creation", "zoo_browser": "05_layer_zoo",
          "dream_lab": "06_dream_carving"}  # fmt: skip
 if browser.chromium() is None and os.environ.get("BROWSER_TESTS") == "required":
     pytest.fail(MISSING, pytrace=False)
@@ -57,6 +58,15 @@ def test_the_start_page_runs_as_a_reader_meets_it(page):
     lab = browser.run_notebook(page, "00_start_here")
     changed(lab, lambda: press(page, slider(lab, "map index"), "ArrowRight"))
     wait_for(lambda: "map 38 of Conv2D_3: mean activation" in status(lab))
+
+
+def test_the_kernel_lab_is_painted_with_the_mouse_and_lights_the_field_of_a_node(page):
+    lab = browser.run_notebook(page, HOMES["kernel_lab"])
+    changed(lab, lab.get_by_title("Row 1, column 1 of the kernel").click)
+    changed(lab, lambda: press(page, slider(lab, "node, row"), "ArrowRight"))
+    changed(lab, lambda: press(page, slider(lab, "stride"), "ArrowRight"))
+    wait_for(lambda: "28 x 28 pixels → 13 x 13 sums" in status(lab))
+    changed(lab, browser.button(lab, "a trained kernel").click)
 
 
 def test_the_oip_lab_answers_keys_and_mouse_and_stops(page):

@@ -1,5 +1,6 @@
 """Explorers: each function returns one ipywidget that answers while you drag. One line in a notebook is enough.
 
+kernel_lab(model)             paint a kernel and slide it over a digit (notebook 01)
 activation_explorer(model)    what each map makes of a digit, yours included (notebook 03)
 oip_lab(model)                one map's OIP, live (notebook 04)
 zoo_browser(model, layer)     all OIPs of a layer, to open, sort and filter (notebook 05)
@@ -45,11 +46,12 @@ tests/test_browser.py run over all explorers: add the new one to tests/explorers
 from helpers.widgets.activations import activation_explorer
 from helpers.widgets.digits import digit_lab
 from helpers.widgets.dreams import dream_lab
+from helpers.widgets.kernels import kernel_lab
 from helpers.widgets.latents import latent_lab
 from helpers.widgets.oips import oip_lab
 from helpers.widgets.python import uploads
 from helpers.widgets.styles import style_lab
 from helpers.widgets.zoo import zoo_browser
 
-__all__ = ["activation_explorer", "digit_lab", "dream_lab", "latent_lab", "oip_lab", "style_lab", "uploads",
-           "zoo_browser"]
+__all__ = ["activation_explorer", "digit_lab", "dream_lab", "kernel_lab", "latent_lab", "oip_lab", "style_lab",
+           "uploads", "zoo_browser"]
