@@ -82,7 +82,7 @@ def grow_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=C
     images_at_once = max(1, min(IMAGES_AT_ONCE, int(MEMORY / activation_bytes(features))))
     random = partial(_random_images, features.input_shape[1:], amplitudes, seed)
     random(np.arange(1))  # refuses amplitudes and seeds that are none
-    climb = partial(_climbed, before, step_sizes=step_sizes, precondition=precondition, reports=reports)
+    climb = partial(_climbed, before, images_at_once, step_sizes=step_sizes, precondition=precondition, reports=reports)
     size = max(1, min(at_once, images_at_once // starts))
     return _groups(features, before, indices, random, candidates, starts, climb, size, images_at_once)
 
@@ -199,26 +199,37 @@ def _best_candidates(before, indices, random, candidates, starts, images_at_once
     return np.argsort(-np.concatenate(answers), axis=0, kind="stable")[:starts].T
 
 
-def _climbed(before, indices, images, step_sizes, precondition, reports):
+def _climbed(before, images_at_once, indices, images, step_sizes, precondition, reports):
     """The climb of the three stages as one `Ascent`; the first stage with all starts, the others with the best."""
     wanted = {int(state) for state in reports(len(step_sizes) + 1)}
-    starts, made, steps, frames = len(images) // len(indices), 0, [], []
-    for stage, sizes in enumerate(stages(step_sizes)):
-        climbers = np.repeat(indices, starts) if stage == 0 else indices
-        climb = ascend(Channels(before, climbers, LEAKS[stage]), images, sizes, precondition=precondition,
-                       reports=partial(_of_stage, wanted, made), move=great_circle)
-        if stage == 0:
-            best = climb.values[-1].reshape(-1, starts).argmax(axis=1) + np.arange(len(indices)) * starts
-            climb = climb._replace(frames=climb.frames[:, best])
-        images = climb.images
+    made, steps, frames = 0, [], []
+    for leak, sizes in zip(LEAKS, stages(step_sizes)):
+        way = partial(ascend, step_sizes=sizes, precondition=precondition, move=great_circle,
+                      reports=partial(_of_stage, wanted, made))
+        climb = way(Channels(before, indices, leak), images) if made else _trial(
+            way, before, indices, images, images_at_once)
         for step, frame in zip(climb.steps + made, climb.frames):
             last = climb.stopped and step == climb.steps[-1] + made or step == len(step_sizes)
             if (step in wanted or last) and step not in steps:
                 steps.append(step), frames.append(frame)
-        made += len(sizes)
+        images, made = climb.images, made + len(sizes)
         if climb.stopped:
             break
     return Ascent(np.array(steps), np.array(frames), np.zeros((len(steps), len(indices))), climb.stopped)
+
+
+def _trial(way, before, indices, images, images_at_once):
+    """The climb of all starts of each map, of which the best is kept; in parts where the memory is short."""
+    starts = len(images) // len(indices)
+    climbers, climbs = np.repeat(indices, starts), []
+    for first in range(0, len(images), images_at_once):
+        part = slice(first, first + images_at_once)
+        climbs.append(way(Channels(before, climbers[part], LEAKS[0]), images[part]))
+        if climbs[-1].stopped and len(images) > images_at_once:
+            raise KeyboardInterrupt  # the other starts were not tried
+    frames, values = (np.concatenate([getattr(climb, name) for climb in climbs], 1) for name in ("frames", "values"))
+    best = values[-1].reshape(-1, starts).argmax(axis=1) + np.arange(len(indices)) * starts
+    return climbs[-1]._replace(frames=frames[:, best], values=values[:, best])
 
 
 def _of_stage(wanted, made, states):
