@@ -1,7 +1,8 @@
 """Take the pictures that stand for the explorers where no kernel runs: `make pictures`, in a real browser.
 
-Each explorer is opened as its notebook opens it, and photographed when it has answered. `run_notebooks.tidy` puts the
-picture in place of the widget, so that a notebook on a page without a kernel shows what a reader would meet.
+Each explorer is opened as its notebook opens it, and photographed when it has answered. The picture stands in place of
+the widget in all notebooks, also when `run_notebooks` executes them again: a page without a kernel shows what a reader
+would meet.
 """
 
 import io
@@ -13,8 +14,8 @@ import nbformat
 from PIL import Image
 
 from tests import browser
+from tests.run_notebooks import FIGURES, IN_PLACE_OF_A_WIDGET, in_place_of_a_widget
 
-FIGURES = browser.ROOT / "notebooks" / "figures"
 EXPLORERS = ("activation_explorer", "digit_lab", "dream_lab", "latent_lab", "oip_lab", "style_lab", "zoo_browser")
 LOADING = "from helpers.models import load_cnn\nfrom helpers.widgets import *\ncnn = load_cnn()"
 WIDTH, HEIGHT = 1360, 1500  # of the window
@@ -50,8 +51,20 @@ def small(png):
     return file.getvalue()
 
 
+def put_into(path):
+    """Put the newest pictures into an executed notebook; whatever else it shows stays."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.get("data", {}).get("text/plain") == IN_PLACE_OF_A_WIDGET:
+                output["data"] = nbformat.from_dict(in_place_of_a_widget(cell.source))
+    nbformat.write(notebook, path)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         for explorer_name, screen in pictures(sys.argv[1:] or EXPLORERS, Path(place)):
             (FIGURES / f"{explorer_name}.png").write_bytes(small(screen))
             print(FIGURES.name, f"{explorer_name}.png", flush=True)
+    for notebook_path in sorted(FIGURES.parent.glob("*.ipynb")):
+        put_into(notebook_path)

@@ -54,7 +54,7 @@ def tidy(notebook):
             if "image/png" in data or "image/jpeg" in data:
                 data.pop("text/plain", None)  # an object's address changes with every run
             if WIDGET in data:  # without a kernel its place would show an error
-                output["data"] = nbformat.from_dict(_in_place_of_a_widget(cell.source))
+                output["data"] = nbformat.from_dict(in_place_of_a_widget(cell.source))
     return notebook
 
 
@@ -64,7 +64,7 @@ def _is_a_bar(output):
     return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
-def _in_place_of_a_widget(source):
+def in_place_of_a_widget(source):
     """What stands where no kernel runs: a line, and the picture of the explorer that `make pictures` has taken."""
     picture = FIGURES / f"{source.partition('(')[0]}.png"
     shown = {"image/png": base64.b64encode(picture.read_bytes()).decode()} if picture.is_file() else {}

@@ -62,12 +62,12 @@ class _ActivationExplorer:
         knows = self.output and len(labels) and np.issubdtype(labels.dtype, np.integer)
         self.digits = Digits(images, labels, subsets={MISREAD: None} if knows else {},
                              own=images.shape[1:] == (28, 28, 1))  # fmt: skip
-        controls = {"digit": self.digits, **parts.layer_and_map(model, conv_layers(model)[0], 0)}
+        controls = {"digit": self.digits, **parts.layer_and_map(model, conv_layers(model)[0], 12)}
         shown = {
             "map": parts.Picture("", "47%"), "digit": parts.Picture("what the network sees", "40%"),
             "bars": parts.HTML(), "scale": parts.HTML(), "sheet": parts.Sheet(name="map", edge=44),
             "oip": parts.Picture("", "47%"), "inputs": parts.Sheet(name="input", edge=50),
-            "inputs_told": parts.HTML(), "top": parts.Sheet(name="digit", edge=50), "top_told": parts.HTML(),
+            "inputs_told": parts.HTML(), "top": parts.Sheet(name="digit", edge=42), "top_told": parts.HTML(),
         }  # fmt: skip
         self.shown, lab, dream = shown, parts.button("open in the OIP lab", "flask", "This map's OIP, live."), None
         shown["bars"].layout.flex = "1 1 120px"

@@ -80,7 +80,8 @@ class _DigitLab:
                     parts.row(*(shown[name] for name in ("changed", "change", "after"))),
                     shown["speakers"], shown["maps"]]  # fmt: skip
         self.explorer = Explorer(self._controls(), shown, self.answer, "digit_lab(model)", model, opened,
-                                 presets or {"as it opens": {}}, pictures=pictures, buttons=[save])  # fmt: skip
+                                 presets or {"as it opens": {}}, pictures=pictures, buttons=[save],
+                                 given={"images": images} if self.given else {})  # fmt: skip
         self.explorer.saves(save, save_digit)
 
     def _fitting(self, images, labels):

@@ -91,9 +91,9 @@ class Explorer(VBox):
 
     def _sides(self, more, pictures, buttons):
         """Controls on one side, pictures with the status above them on the other."""
-        rare = VBox([self.controls[name] for name in more])
         often = [control for name, control in self.controls.items() if name not in more]
-        folded = [parts.folded(rare, "more settings", "sliders")] if more else []
+        rare = [self.controls[name] for name in more]
+        folded = [parts.folded(VBox(rare), "more settings", "sliders")] if more else []
         told = parts.row(self.status, HTML("<span class='explorer-working' role='status'>working …</span>"),
                          self.keep, self.stop)
         self.status.layout.flex = "1 1 200px"
