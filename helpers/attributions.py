@@ -108,7 +108,7 @@ def grad_cam(model, images, indices, layer=None, conv=None):
     The sum of the weighted maps, its negative part cut off and enlarged to the size of the image; all color channels
     get the same. `conv` is the last convolution below the answer if not named. Source: Selvaraju and others 2017.
     """
-    conv = conv or _last_conv(model, layer)
+    conv = _chosen_conv(model, layer, conv)
     below, above = feature_extractor(model, conv), upper_part(model, conv, layer)
 
     def sums(_, batch, own):
@@ -126,7 +126,7 @@ def map_shares(model, images, indices, conv=None):
     The sum over its nodes of activation times gradient: above 0 the map speaks for the class, below 0 against it.
     Grad-CAM shows where, this says which. Used by the digit lab.
     """
-    conv = conv or _last_conv(model, None)
+    conv = _chosen_conv(model, None, conv)
     below, above = feature_extractor(model, conv), upper_part(model, conv, None)
 
     def sums(_, batch, own):
@@ -261,11 +261,11 @@ def _squares(height, width, window, stride):
     return masks.reshape(-1, height, width, 1)
 
 
-def _last_conv(model, layer):
-    """The last convolution up to `layer`, or of the whole model."""
+def _chosen_conv(model, layer, conv):
+    """The convolution `conv`, by default the last one up to `layer` or of the whole model."""
     names = [one.name for one in model.layers]
     up_to = len(names) if layer is None else names.index(layer) + 1
     below = [name for name in conv_layers(model) if names.index(name) < up_to]
     if not below:
         raise ValueError(f"model {model.name!r} has no Conv2D layer below the answer, so there are no maps to weight")
-    return below[-1]
+    return below[-1] if conv is None else checks.choice(conv, "conv", below)

@@ -207,6 +207,8 @@ def test_bad_input_is_refused_in_one_sentence(cnn, starts):
         occlusion(cnn, starts, 0, window=13)
     with pytest.raises(ValueError, match="layer 'third' not found"):
         deconvnet(cnn, starts, 0, layer="third")
+    with pytest.raises(ValueError, match="conv 'second' is unknown; choose 'first'"):
+        grad_cam(cnn, starts, 0, layer="first", conv="second")
     maps = keras.Model(cnn.inputs[0], cnn.get_layer("second").output)
     with pytest.raises(ValueError, match="one number per class, as a Dense layer at the end gives"):
         gradient(maps, starts, 0)
