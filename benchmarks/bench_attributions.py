@@ -42,9 +42,14 @@ def median_seconds(*functions):
     return [np.median(taken) for taken in times], results
 
 
+def functional(cnn):
+    """The same network as tf-keras-vis can take it: a Keras 3 Sequential has no output names."""
+    return tf.keras.Model(cnn.inputs[0], cnn.outputs[0])
+
+
 def attributions(cnn, digits, labels):
     score = CategoricalScore(labels.tolist())
-    saliency, cam = (kind(cnn, ReplaceToLinear(), clone=True) for kind in (Saliency, Gradcam))
+    saliency, cam = (kind(functional(cnn), ReplaceToLinear(), clone=True) for kind in (Saliency, Gradcam))
 
     def theirs(**options):
         return np.asarray(saliency(score, digits, keepdims=True, normalize_map=False, **options))
@@ -71,7 +76,7 @@ def attributions(cnn, digits, labels):
 
 def class_images(cnn):
     logits, classes = class_logits(cnn), np.arange(10)
-    theirs = ActivationMaximization(cnn, ReplaceToLinear(), clone=True)
+    theirs = ActivationMaximization(functional(cnn), ReplaceToLinear(), clone=True)
     starts = fluctuations(10, {3: 0.5, 7: 0.5}, 1)
     low, high = -0.45, 3.0
     made = {

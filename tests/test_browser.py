@@ -16,7 +16,7 @@ MISSING = "no Chromium on this machine (Debian: apt install chromium); the explo
 HARMLESS = re.compile("ResizeObserver loop")  # what Lab itself says at times
 HOMES = {"kernel_lab": "01_cnn_basics",
          "activation_explorer": "03_activation_maps", "oip_lab": "04_oip_creation", "zoo_browser": "05_layer_zoo",
-         "dream_lab": "06_dream_carving"}  # fmt: skip
+         "dream_lab": "06_dream_carving", "digit_lab": "08_class_outputs"}  # fmt: skip
 if browser.chromium() is None and os.environ.get("BROWSER_TESTS") == "required":
     pytest.fail(MISSING, pytrace=False)
 pytestmark = pytest.mark.skipif(browser.chromium() is None, reason=MISSING)
@@ -111,6 +111,24 @@ def test_the_zoo_browser_fills_opens_a_map_and_marks_a_favorite(page):
     wait_for(lambda: "18★" in zoo.inner_text())
     changed(zoo, lambda: press(page, zoo.locator(".explorer-sheet").first, "ArrowRight"))
     wait_for(lambda: "map 19: mean activation" in zoo.inner_text())
+
+
+def test_the_digit_lab_changes_the_mind_of_the_network_and_explains_a_drawn_digit(page):
+    lab = browser.run_notebook(page, HOMES["digit_lab"])
+    wait_for(lambda: "read as 4" in status(lab) and "it has changed its mind" in status(lab))
+    press(page, slider(lab, "how much may be changed"), "Home")
+    wait_for(lambda: "nothing may be changed" in status(lab))
+    changed(lab, lambda: press(page, slider(lab, "how much may be changed"), "ArrowRight", 3), 2)
+    wait_for(lambda: "not enough to change its mind" in status(lab))
+    browser.button(lab, "why not a 9?").click()
+    wait_for(lambda: "occlusion, class 9" in lab.inner_text())
+    browser.button(lab, "draw your own").click()
+    box = lab.locator("canvas").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + 0.9 * box["height"], steps=12)
+    page.mouse.up()
+    wait_for(lambda: "read as 1" in status(lab) and "your drawing" in lab.inner_text())
 
 
 def test_the_dream_lab_refuses_a_broken_file_in_one_sentence_and_stops(page, folder):
