@@ -74,7 +74,8 @@ def series(folder, theme="JupyterLab Light"):
     shutil.copytree(ROOT / "helpers", folder / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "notebooks" / "figures", folder / "notebooks" / "figures")
     (folder / "data").mkdir()
-    shutil.copy(ROOT / "data" / "cnn.keras", folder / "data")
+    for weights in ("cnn", "autoencoder_16"):
+        shutil.copy(ROOT / "data" / f"{weights}.keras", folder / "data")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         if not path.stem.startswith(("00", "playground")):

@@ -149,6 +149,26 @@ def test_the_dream_lab_refuses_a_broken_file_in_one_sentence_and_stops(page, fol
     wait_for(lambda: "stopped after" in status(lab))
 
 
+def test_the_latent_lab_follows_the_pointer_and_rolls_a_sheet(page, folder):
+    lines = ["from helpers.widgets import latent_lab", "latent_lab()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in lines])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "notebooks" / "latent.ipynb")
+    lab = browser.run_notebook(page, "latent")
+    wait_for(lambda: "the CNN reads a" in status(lab))
+    box = lab.locator("canvas.explorer-plane").bounding_box()
+    changed(lab, lambda: page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + 0.3 * box["height"]))
+    moved = [lab.page.get_by_text(f"main component {axis}", exact=True).first.evaluate(
+        "label => Number(label.parentElement.querySelector('.widget-readout').textContent)") for axis in (1, 2)]
+    assert abs(moved[0] - 3.5 * 0.6) < 0.1 and abs(moved[1] - 3.5 * 0.4) < 0.1
+    lab.locator("canvas.explorer-plane").focus()
+    changed(lab, lambda: page.keyboard.press("ArrowLeft"))
+    sheet = lab.locator(".explorer-sheet")
+    before = sheet.get_attribute("data-picture")
+    browser.button(lab, "full covariance").click()
+    wait_for(lambda: sheet.get_attribute("data-picture") != before)
+
+
 def test_the_call_of_the_oip_lab_is_copied_as_python(page):
     lab = browser.run_notebook(page, HOMES["oip_lab"])
     browser.button(lab, "Python for this picture").click()

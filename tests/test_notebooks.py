@@ -158,7 +158,7 @@ def test_each_explorer_is_one_line_in_its_notebook_below_the_figure_of_the_same(
             if name and seen:
                 found.setdefault(name[1], set()).add(path.stem[:2])
     assert found.items() >= {"activation_explorer": {"03"}, "oip_lab": {"00", "04"}, "zoo_browser": {"05"},
-                             "dream_lab": {"06", "07"}, "digit_lab": {"08"}}.items()
+                             "dream_lab": {"06", "07"}, "digit_lab": {"08"}, "latent_lab": {"09"}}.items()
 
 
 def test_the_playground_has_one_loading_cell_and_every_explorer_alone_below_it():
