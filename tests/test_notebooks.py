@@ -1,5 +1,7 @@
 """The notebooks run from top to bottom, with MNIST and with the network cut, and keep the rules of the series."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
 from helpers import widgets
 from tests.run_notebooks import WIDGET, execute
@@ -140,6 +143,15 @@ def test_every_figure_has_its_caption_and_they_are_counted_through(notebook, pat
             assert re.match(r"\*\*Figure \d+\.\d+\.\*\* ", following.source), cell.source
     numbers = re.findall(r"^\*\*Figure (\d+)\.(\d+)\.\*\* ", _text(notebook, "markdown"), re.MULTILINE)
     assert numbers == [(str(int(path.stem[:2])), str(place)) for place in range(1, len(numbers) + 1)] and numbers
+
+
+@every_notebook
+def test_no_picture_is_visibly_compressed(notebook, path):
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/jpeg" in output.get("data", {}):
+                picture = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/jpeg"])))
+                assert picture.quantization[0][0] <= 7  # quality 80 or better
 
 
 @every_notebook

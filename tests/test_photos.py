@@ -31,28 +31,62 @@ def encoded(image, form="PNG", **options):
     return file.getvalue()
 
 
+def png(width, height, bits, color_type, rows):
+    """The bytes of a PNG file, written by hand."""
+    header = struct.pack(">2I5B", width, height, bits, color_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    parts = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+RAMP = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+COLORS = np.asarray(picture(), np.float32)[:, 15:75] / 255  # its middle square
+HALVES = np.repeat([[0.0, 1.0]], 20, axis=1).repeat(40, axis=0)
+halves = Image.fromarray(np.uint8(255 * HALVES))
+sixteen = np.uint16(65535 * RAMP)
+colored = b"".join(b"\0" + struct.pack(">3H", 65535, 32768, 0) * 30 for _ in range(30))
+frames = {"save_all": True, "append_images": [Image.new("RGB", (40, 40), "blue")], "duration": 100}
+FORMATS = {  # what a file holds: (its content, what comes out of it, how exactly)
+    "JPEG": (encoded(picture(), "JPEG", quality=95), COLORS, 0.02),
+    "PNG": (encoded(picture(), "PNG"), COLORS, 0.005),
+    "WebP": (encoded(picture(), "WEBP", lossless=True), COLORS, 0.005),
+    "BMP": (encoded(picture(), "BMP"), COLORS, 0.005),
+    "TIFF": (encoded(picture(), "TIFF"), COLORS, 0.005),
+    "a tall one": (encoded(picture(60, 90)), np.asarray(picture(60, 90), np.float32)[15:75] / 255, 0.005),
+    "1 bit": (encoded(halves.convert("1")), HALVES, 0.01),
+    "gray": (encoded(halves), HALVES, 0.01),
+    "palette": (encoded(halves.convert("P")), HALVES, 0.01),
+    "CMYK": (encoded(Image.new("CMYK", (40, 40), (255, 0, 0, 0)), "JPEG"), np.full((40, 40, 3), (0, 1, 1)), 0.03),
+    "16 bits, PNG": (encoded(Image.fromarray(sixteen)), RAMP, 2e-5),
+    "16 bits, TIFF": (encoded(Image.fromarray(sixteen), "TIFF"), RAMP, 2e-5),
+    "dark 16 bits": (encoded(Image.fromarray(sixteen // 999), "TIFF"), RAMP / 999, 2e-5),
+    "16 bits of each color": (png(30, 30, 16, 2, colored), np.full((30, 30, 3), (1, 0.5, 0)), 0.01),
+    "32 bits up to 255": (encoded(Image.fromarray(np.int32(255 * RAMP)), "TIFF"), RAMP, 0.005),
+    "32 bits up to 65535": (encoded(Image.fromarray(np.int32(65_535 * RAMP)), "TIFF"), RAMP, 2e-5),
+    "32 bits": (encoded(Image.fromarray(np.int32((2**31 - 1) * RAMP)), "TIFF"), RAMP, 2e-5),
+    "fractions": (encoded(Image.fromarray(np.float32(RAMP)), "TIFF"), RAMP, 2e-5),
+    "fractions up to 255": (encoded(Image.fromarray(np.float32(255 * RAMP)), "TIFF"), RAMP, 2e-5),
+    **{f"the first frame of a {form}": (encoded(Image.new("RGB", (40, 40), "red"), form, **frames),
+                                        np.full((40, 40, 3), (1, 0, 0)), 0.05) for form in ("GIF", "WEBP", "PNG")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_photo_comes_out_whatever_the_format(name):
+    content, expected, exactly = FORMATS[name]
+    expected = expected if expected.ndim == 3 else np.repeat(expected[..., None], 3, axis=-1)
+    photo = load_photo(content, size=len(expected))
+    assert photo.shape == expected.shape and photo.dtype == np.float32 and photo.min() >= 0 and photo.max() <= 1
+    inner = np.s_[:, [*range(15), *range(-15, 0)]] if len(expected) == 40 else np.s_[:]  # beside a sharp edge
+    np.testing.assert_allclose(photo[inner], expected[inner], atol=exactly)
+
+
 def test_the_built_in_photo_is_a_flower_in_pixel_space():
     photo = load_photo()
     assert photo.shape == (560, 560, 3) and photo.dtype == np.float32
     assert photo.min() >= 0 and photo.max() <= 1 and photo.std() > 0.1
     middle = sklearn.datasets.load_sample_image("flower.jpg")[:, 106:534] / 255  # 427 rows, 640 columns
     np.testing.assert_allclose(photo.mean(axis=(0, 1)), middle.mean(axis=(0, 1)), atol=0.005)
-
-
-@pytest.mark.parametrize(
-    ("form", "options"),
-    [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {})],
-)
-def test_the_middle_square_comes_out_whatever_the_format(form, options):
-    photo = load_photo(encoded(picture(), form, **options), size=60)
-    assert photo.shape == (60, 60, 3) and photo.dtype == np.float32
-    expected = np.asarray(picture(), np.float32)[:, 15:75] / 255
-    np.testing.assert_allclose(photo, expected, atol=0.02)
-
-
-def test_a_tall_photo_is_cut_at_top_and_bottom():
-    photo = load_photo(encoded(picture(60, 90)), size=60)
-    np.testing.assert_allclose(photo, np.asarray(picture(60, 90), np.float32)[15:75] / 255, atol=0.005)
 
 
 def test_path_bytes_and_file_give_the_same_photo(tmp_path):
@@ -73,28 +107,6 @@ def test_shrinking_averages_a_fine_pattern_instead_of_picking_from_it():
     stripes = np.tile(np.uint8([0, 255]), (400, 200))
     photo = load_photo(encoded(Image.fromarray(stripes)), size=50)
     np.testing.assert_allclose(photo[2:-2, 2:-2], 0.5, atol=0.02)
-
-
-@pytest.mark.parametrize("form", ["PNG", "TIFF"])
-def test_sixteen_bits_are_scaled_and_not_clipped(form):
-    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
-    photo = load_photo(encoded(Image.fromarray(ramp), form), size=64)
-    np.testing.assert_allclose(photo, np.repeat(ramp[..., None] / 65535, 3, axis=-1), atol=1e-6)
-    assert load_photo(encoded(Image.fromarray(ramp), form), size=200).max() <= 1
-
-
-def test_sixteen_bits_of_each_color_are_scaled():
-    rows = b"".join(b"\0" + struct.pack(">3H", 65535, 32768, 0) * 30 for _ in range(30))
-    photo = load_photo(png(30, 30, 16, 2, rows), size=30)
-    np.testing.assert_allclose(photo[15, 15], [1, 0.5, 0], atol=0.01)
-
-
-def png(width, height, bits, color_type, rows):
-    """The bytes of a PNG file, written by hand."""
-    header = struct.pack(">2I5B", width, height, bits, color_type, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    parts = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB"])
@@ -130,23 +142,6 @@ def test_opacity_never_leaves_the_range():
     values, opacity = (grid.astype(np.uint8) for grid in np.indices((256, 256)))
     photo = load_photo(encoded(Image.fromarray(np.stack([values] * 3 + [opacity], axis=-1))), size=256)
     assert photo.min() >= 0 and photo.max() <= 1
-
-
-def test_one_bit_palette_gray_and_cmyk_are_photos_too():
-    half = Image.fromarray(np.repeat(np.uint8([[0, 255]]), 20, axis=1).repeat(40, axis=0))
-    for image in (half.convert("1"), half, half.convert("P")):
-        photo = load_photo(encoded(image), size=40)
-        np.testing.assert_allclose(photo[:, [5, 35]].mean(axis=(0, 2)), [0, 1], atol=0.01)
-    cyan = Image.new("CMYK", (40, 40), (255, 0, 0, 0))
-    np.testing.assert_allclose(load_photo(encoded(cyan, "JPEG"), size=40)[20, 20], [0, 1, 1], atol=0.03)
-
-
-def test_an_animation_gives_its_first_frame():
-    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "lime", "blue")]
-    for form in ("GIF", "WEBP", "PNG"):
-        content = encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=100)
-        assert len(list(ImageSequence.Iterator(Image.open(io.BytesIO(content))))) == 3
-        np.testing.assert_allclose(load_photo(content, size=30)[15, 15], [1, 0, 0], atol=0.05)
 
 
 STORED = {  # how an upright picture lies in a file with this EXIF orientation (its definition, TIFF 6.0)
@@ -317,19 +312,6 @@ def test_a_film_of_nothing_of_two_sizes_or_of_no_time_is_refused(tmp_path, photo
 
 
 # ---------------------------------------------------------------- files of many bits, pipes, films, whole or not at all
-
-RAMP = np.linspace(0, 1, 64 * 64).reshape(64, 64)
-
-
-@pytest.mark.parametrize("values", [
-    np.float32(RAMP), np.float32(255 * RAMP), np.float32(60_000 * RAMP), np.int32(255 * RAMP), np.int32(65_535 * RAMP),
-    np.int32((2**31 - 1) * RAMP),
-], ids=str)  # fmt: skip
-def test_a_tiff_of_32_bits_or_of_fractions_does_not_turn_black_or_white(values):
-    photo = load_photo(encoded(Image.fromarray(values), "TIFF"), size=64)
-    assert photo.shape == (64, 64, 3) and 0.9 < photo.max() <= 1
-    np.testing.assert_allclose(photo[..., 0], RAMP * photo.max(), atol=0.01)
-
 
 def test_what_is_no_number_in_a_tiff_is_black_and_nothing_but_that_is_refused():
     values = np.float32(RAMP)
