@@ -58,3 +58,13 @@ def stop_at_the_third_block(monkeypatch):
 
     monkeypatch.setattr(ascent, "_advance", stopping)
     return calls
+
+
+def picture(height=120, width=120, channels=3, seed=0, low=0.3, high=0.7):
+    """Smooth random shapes with a little grain, values low..high: no dream of a few steps reaches 0 or 1."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width] / 17.0
+    turns = rng.uniform((0.3, 0.3, 0), (2, 2, 6), (channels, 3))
+    waves = [np.sin(rows * down + columns * right + shift) for down, right, shift in turns]
+    values = np.stack(waves, axis=-1) + 0.2 * rng.standard_normal((height, width, channels))
+    return np.float32(low + (high - low) * (values - values.min()) / np.ptp(values))

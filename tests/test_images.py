@@ -2,9 +2,25 @@
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 
-from helpers.images import contrast, gray, ink_on_paper, resize, standardize, to_display, with_spectrum
+from helpers.images import (
+    contrast,
+    cut_tiles,
+    gray,
+    ink_on_paper,
+    join_tiles,
+    local_moments,
+    resize,
+    standardize,
+    to_display,
+    with_spectrum,
+)
+from tests.conftest import picture
+
+GRIDS = [((4, 4), (2, 2), (2, 2)), ((9, 13), (3, 5), (2, 4)), ((8, 8), (8, 8), (8, 8)), ((7, 10), (3, 4), (1, 3)),
+         ((12, 6), (4, 6), (1, 6)), ((5, 5), (1, 1), (1, 1)), ((56, 84), (28, 28), (14, 7))]
 
 
 @pytest.fixture
@@ -127,3 +143,61 @@ def test_ink_on_paper_is_standardized_and_keeps_within_two_tones_but_for_a_littl
     np.testing.assert_allclose(ink.std(axis=(1, 2, 3)), 1, atol=1e-4)
     assert standardize(holes).min() < -2 and ink.min() > -0.55 and ink.max() < 3.6
     np.testing.assert_allclose(ink_on_paper(standardize(digit)), standardize(digit), atol=0.02)
+
+
+@pytest.mark.parametrize("shape, size, step", GRIDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_joining_is_the_inverse_of_cutting(shape, size, step, channels):
+    photo = picture(*shape, channels)
+    tiles = cut_tiles(photo, size, step)
+    counts = [(length - part) // move + 1 for length, part, move in zip(shape, size, step)]
+    assert tiles.shape == (counts[0] * counts[1], *size, channels)
+    np.testing.assert_allclose(join_tiles(tiles, shape, step), photo, atol=1e-6)
+
+
+def test_tiles_are_listed_row_by_row():
+    photo = np.arange(24.0).reshape(4, 6, 1)
+    tiles = cut_tiles(photo, (2, 3), (2, 3))
+    np.testing.assert_array_equal(tiles[1, ..., 0], [[3, 4, 5], [9, 10, 11]])
+    np.testing.assert_array_equal(tiles[2, ..., 0], [[12, 13, 14], [18, 19, 20]])
+
+
+@pytest.mark.parametrize("shape, size, step", GRIDS)
+def test_equal_changes_of_all_tiles_join_to_the_same_change(shape, size, step):
+    tiles = np.full_like(cut_tiles(picture(*shape), size, step), 0.25)
+    np.testing.assert_allclose(join_tiles(tiles, shape, step), 0.25, atol=1e-6)
+
+
+def test_blended_tiles_make_a_ramp_and_no_step():
+    tiles = np.stack([np.zeros((20, 20, 1)), np.ones((20, 20, 1))])
+    row = join_tiles(tiles, (20, 30), (20, 10))[7, :, 0]
+    assert np.diff(row).min() > -1e-6 and np.diff(row).max() < 0.2
+    np.testing.assert_allclose(row[[0, -1]], [0, 1], atol=1e-6)
+    hard = join_tiles(tiles, (20, 40), (20, 20))[7, :, 0]
+    np.testing.assert_allclose(np.diff(hard).max(), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape, size, step", [((10, 10), (4, 4), (4, 4)), ((4, 4), (5, 4), (1, 1)),
+                                               ((8, 8), (4, 4), (5, 5)), ((8, 8), (4, 4), (0, 4))])
+def test_tiles_that_do_not_fit_are_refused(shape, size, step):
+    with pytest.raises(ValueError, match="do not fit"):
+        cut_tiles(np.zeros((*shape, 1)), size, step)
+
+
+def test_local_moments_are_those_of_the_window_around_a_pixel():
+    image = picture(30, 40, 1)
+    means, deviations = local_moments(image[None], (5, 9))
+    around = image[10:15, 16:25]
+    np.testing.assert_allclose(means[0, 12, 20, 0], around.mean(), rtol=1e-4)
+    np.testing.assert_allclose(deviations[0, 12, 20, 0], around.std(), rtol=1e-4)
+    square = local_moments(image[None], 7)
+    np.testing.assert_allclose(square[1][0, 12, 20, 0], image[9:16, 17:24].std(), rtol=1e-4)
+
+
+def test_around_large_windows_local_moments_are_nearly_those_of_the_window():
+    photo = picture(700, 900, 3)[None]
+    exact = [scipy.ndimage.uniform_filter(np.float64(photo) ** power, (1, 600, 600, 1), mode="reflect")
+             for power in (1, 2)]
+    means, deviations = local_moments(photo, 600)
+    np.testing.assert_allclose(means, exact[0], atol=2e-3)
+    np.testing.assert_allclose(deviations, np.sqrt(exact[1] - exact[0] ** 2), atol=2e-3)

@@ -1,9 +1,8 @@
-"""dreams, images and objectives: what carving tiles, regions and octaves promises."""
+"""dreams: what carving tiles, regions and octaves promises."""
 
 import keras
 import numpy as np
 import pytest
-import scipy.ndimage
 import tensorflow as tf
 
 from helpers import dreams
@@ -20,8 +19,9 @@ from helpers.dreams import (
     strongest_maps,
 )
 from helpers.geometry import any_size
-from helpers.images import cut_tiles, join_tiles, local_moments, standardize
+from helpers.images import cut_tiles, standardize
 from helpers.objectives import Channels, WholeLayer
+from tests.conftest import picture
 
 STEPS = np.full(3, 0.1)
 NO_STEPS = STEPS[:0]
@@ -52,16 +52,6 @@ def wide():
     return WholeLayer(feature_extractor(any_size(small_cnn()), "second"))
 
 
-def picture(height=120, width=120, channels=3, seed=0, low=0.3, high=0.7):
-    """Smooth random shapes with a little grain, values low..high: no dream of a few steps reaches 0 or 1."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:height, :width] / 17.0
-    turns = rng.uniform((0.3, 0.3, 0), (2, 2, 6), (channels, 3))
-    waves = [np.sin(rows * down + columns * right + shift) for down, right, shift in turns]
-    values = np.stack(waves, axis=-1) + 0.2 * rng.standard_normal((height, width, channels))
-    return np.float32(low + (high - low) * (values - values.min()) / np.ptp(values))
-
-
 def last(photos):
     *_, photo = photos
     return photo
@@ -83,71 +73,6 @@ class Watched:
         self.numbers.append(list(numbers))
         self.indices.append(np.asarray(objective.indices).tolist())
         return objective
-
-
-# ---------------------------------------------------------------- cutting and joining
-
-
-GRIDS = [((4, 4), (2, 2), (2, 2)), ((9, 13), (3, 5), (2, 4)), ((8, 8), (8, 8), (8, 8)), ((7, 10), (3, 4), (1, 3)),
-         ((12, 6), (4, 6), (1, 6)), ((5, 5), (1, 1), (1, 1)), ((56, 84), (28, 28), (14, 7))]
-
-
-@pytest.mark.parametrize("shape, size, step", GRIDS)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_joining_is_the_inverse_of_cutting(shape, size, step, channels):
-    photo = picture(*shape, channels)
-    tiles = cut_tiles(photo, size, step)
-    counts = [(length - part) // move + 1 for length, part, move in zip(shape, size, step)]
-    assert tiles.shape == (counts[0] * counts[1], *size, channels)
-    np.testing.assert_allclose(join_tiles(tiles, shape, step), photo, atol=1e-6)
-
-
-def test_tiles_are_listed_row_by_row():
-    photo = np.arange(24.0).reshape(4, 6, 1)
-    tiles = cut_tiles(photo, (2, 3), (2, 3))
-    np.testing.assert_array_equal(tiles[1, ..., 0], [[3, 4, 5], [9, 10, 11]])
-    np.testing.assert_array_equal(tiles[2, ..., 0], [[12, 13, 14], [18, 19, 20]])
-
-
-@pytest.mark.parametrize("shape, size, step", GRIDS)
-def test_equal_changes_of_all_tiles_join_to_the_same_change(shape, size, step):
-    tiles = np.full_like(cut_tiles(picture(*shape), size, step), 0.25)
-    np.testing.assert_allclose(join_tiles(tiles, shape, step), 0.25, atol=1e-6)
-
-
-def test_blended_tiles_make_a_ramp_and_no_step():
-    tiles = np.stack([np.zeros((20, 20, 1)), np.ones((20, 20, 1))])
-    row = join_tiles(tiles, (20, 30), (20, 10))[7, :, 0]
-    assert np.diff(row).min() > -1e-6 and np.diff(row).max() < 0.2
-    np.testing.assert_allclose(row[[0, -1]], [0, 1], atol=1e-6)
-    hard = join_tiles(tiles, (20, 40), (20, 20))[7, :, 0]
-    np.testing.assert_allclose(np.diff(hard).max(), 1, atol=1e-6)
-
-
-@pytest.mark.parametrize("shape, size, step", [((10, 10), (4, 4), (4, 4)), ((4, 4), (5, 4), (1, 1)),
-                                               ((8, 8), (4, 4), (5, 5)), ((8, 8), (4, 4), (0, 4))])
-def test_tiles_that_do_not_fit_are_refused(shape, size, step):
-    with pytest.raises(ValueError, match="do not fit"):
-        cut_tiles(np.zeros((*shape, 1)), size, step)
-
-
-def test_local_moments_are_those_of_the_window_around_a_pixel():
-    image = picture(30, 40, 1)
-    means, deviations = local_moments(image[None], (5, 9))
-    around = image[10:15, 16:25]
-    np.testing.assert_allclose(means[0, 12, 20, 0], around.mean(), rtol=1e-4)
-    np.testing.assert_allclose(deviations[0, 12, 20, 0], around.std(), rtol=1e-4)
-    square = local_moments(image[None], 7)
-    np.testing.assert_allclose(square[1][0, 12, 20, 0], image[9:16, 17:24].std(), rtol=1e-4)
-
-
-def test_around_large_windows_local_moments_are_nearly_those_of_the_window():
-    photo = picture(700, 900, 3)[None]
-    exact = [scipy.ndimage.uniform_filter(np.float64(photo) ** power, (1, 600, 600, 1), mode="reflect")
-             for power in (1, 2)]
-    means, deviations = local_moments(photo, 600)
-    np.testing.assert_allclose(means, exact[0], atol=2e-3)
-    np.testing.assert_allclose(deviations, np.sqrt(exact[1] - exact[0] ** 2), atol=2e-3)
 
 
 # ---------------------------------------------------------------- tiles
