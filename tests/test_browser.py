@@ -160,7 +160,7 @@ def test_the_latent_lab_follows_the_pointer_and_rolls_a_sheet(page, folder):
     changed(lab, lambda: page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + 0.3 * box["height"]))
     moved = [lab.page.get_by_text(f"main component {axis}", exact=True).first.evaluate(
         "label => Number(label.parentElement.querySelector('.widget-readout').textContent)") for axis in (1, 2)]
-    assert abs(moved[0] - 3.5 * 0.6) < 0.1 and abs(moved[1] - 3.5 * 0.4) < 0.1
+    assert abs(moved[0] - 3 * 0.6) < 0.1 and abs(moved[1] - 3 * 0.4) < 0.1
     lab.locator("canvas.explorer-plane").focus()
     changed(lab, lambda: page.keyboard.press("ArrowLeft"))
     sheet = lab.locator(".explorer-sheet")

@@ -15,7 +15,7 @@ from helpers.widgets.explorer import Explorer, refusals
 from helpers.widgets.python import Runner
 
 STUDIED, DOTTED = 5_000, 900  # training digits that are encoded, and that the map shows
-AXES, REACH = 8, 3.5  # main components with a slider, and how far each goes, in deviations
+AXES, REACH = 8, 3.0  # main components with a slider, and how far each goes, in deviations
 STEPS = 101  # of a walk
 DRAWN = 16  # vectors on a sheet
 METHODS = {
@@ -87,7 +87,8 @@ class _Lab:
         controls = self.controls = self._controls()
         self.shown = {"plane": Plane(), "picture": parts.Picture("what it decodes to"), "verdict": parts.HTML(),
                       "sheet": parts.Sheet(edge=64, name="drawn digit")}  # fmt: skip
-        beside = parts.VBox([self.shown["picture"], self.shown["verdict"]], layout={"width": "40%"})
+        beside = parts.VBox([self.shown["picture"], self.shown["verdict"]],
+                            layout={"width": "40%", "overflow": "visible"})
         self.shown["plane"].layout.width = "56%"
         save = parts.button("save PNG", "download", "Write the picture into the folder of the notebook.")
         rolls = [parts.button(name, "random", f"Roll a sheet of {DRAWN} by this method.") for name in METHODS]

@@ -17,10 +17,10 @@ function render({ model, el }) {
   const reach = () => model.get("reach");
   const place = ([x, y]) => [(SIZE * (x / reach() + 1)) / 2, (SIZE * (1 - y / reach())) / 2];
   const drawGround = () => {
-    const paper = ground.getContext("2d"), values = model.get("points"), text = getComputedStyle(canvas).color;
+    const paper = ground.getContext("2d"), values = model.get("points"), text = "#888";  // on any theme
     paper.clearRect(0, 0, SIZE, SIZE);
     paper.strokeStyle = paper.fillStyle = text;
-    paper.globalAlpha = 0.35;
+    paper.globalAlpha = 0.5;
     paper.beginPath();
     for (const [from, to] of [[[-reach(), 0], [reach(), 0]], [[0, -reach()], [0, reach()]]]) {
       paper.moveTo(...place(from));
@@ -51,11 +51,13 @@ function render({ model, el }) {
     context.clearRect(0, 0, SIZE, SIZE);
     context.drawImage(ground, 0, 0);
     const way = model.get("way");
-    context.lineWidth = 4;
-    context.strokeStyle = getComputedStyle(canvas).color;
-    context.beginPath();
-    way.forEach((point, index) => context[index ? "lineTo" : "moveTo"](...place(point)));
-    context.stroke();
+    for (const [width, color] of [[9, "#ffffff"], [5, "#d55e00"]]) {
+      context.lineWidth = width;
+      context.strokeStyle = color;
+      context.beginPath();
+      way.forEach((point, index) => context[index ? "lineTo" : "moveTo"](...place(point)));
+      context.stroke();
+    }
     const [x, y] = place(wanted ?? model.get("here"));
     for (const [radius, width, color] of [[11, 7, "#ffffff"], [11, 4, "#d55e00"]]) {
       context.lineWidth = width;
