@@ -213,7 +213,9 @@ class _Surroundings(keras.layers.Layer):
     def call(self, images):
         blocks = tf.nn.avg_pool2d(images, BLOCK, BLOCK, "SAME")
         around = tf.image.resize(tf.nn.avg_pool2d(blocks, 3, 1, "SAME"), tf.shape(images)[1:3])
-        return tf.pad((images - around) / CONTRAST, [[0, 0], [BLOCK, BLOCK], [BLOCK, BLOCK], [0, 0]], "SYMMETRIC")
+        seen, frame = (images - around) / CONTRAST, [[0, 0], [BLOCK, BLOCK], [BLOCK, BLOCK], [0, 0]]
+        inner = tf.pad(seen, frame)  # a mirrored pixel is looked at, but has no say of its own
+        return inner + tf.stop_gradient(tf.pad(seen, frame, "SYMMETRIC") - inner)
 
     def compute_output_shape(self, shape):
         return (shape[0], None, None, shape[-1])

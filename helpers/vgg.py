@@ -3,7 +3,10 @@
 Its weights are not part of the project: Keras downloads them once, or a file is named. Knows nothing of style.
 """
 
+import contextlib
+import io
 import os
+import socket
 import warnings
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import keras
 import numpy as np
 
 MEAN_COLOR = (123.68, 116.779, 103.939)  # of ImageNet, red, green, blue, in 0..255
+STALL_SECONDS = 30.0  # how long a download may stand still
 WHERE = ("put the notop file of Keras, vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5, somewhere and name it in "
          "VGG19_WEIGHTS")
 
@@ -55,11 +59,16 @@ def _from_file(path):
 
 def _from_keras():
     """VGG19 with the weights that Keras keeps in its cache, or downloads once and checks."""
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)
     try:
-        return keras.applications.VGG19(include_top=False, weights="imagenet")
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras counts bytes there
+            return keras.applications.VGG19(include_top=False, weights="imagenet")
     except Exception as error:  # Keras raises bare Exceptions when a network goes
         raise FileNotFoundError("the weights of VGG19 are not on this machine and cannot be downloaded; "
                                 f"{WHERE}") from error
+    finally:
+        socket.setdefaulttimeout(patience)
 
 
 def _for_pictures(network):

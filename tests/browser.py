@@ -76,6 +76,7 @@ def series(folder, theme="JupyterLab Light"):
     (folder / "data").mkdir()
     for weights in ("cnn", "autoencoder_16"):
         shutil.copy(ROOT / "data" / f"{weights}.keras", folder / "data")
+    shutil.copytree(ROOT / "data" / "paintings", folder / "data" / "paintings")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         if not path.stem.startswith(("00", "playground")):

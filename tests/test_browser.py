@@ -16,7 +16,8 @@ MISSING = "no Chromium on this machine (Debian: apt install chromium); the explo
 HARMLESS = re.compile("ResizeObserver loop")  # what Lab itself says at times
 HOMES = {"kernel_lab": "01_cnn_basics",
          "activation_explorer": "03_activation_maps", "oip_lab": "04_oip_creation", "zoo_browser": "05_layer_zoo",
-         "dream_lab": "06_dream_carving", "digit_lab": "08_class_outputs"}  # fmt: skip
+         "dream_lab": "06_dream_carving", "digit_lab": "08_class_outputs",
+         "style_lab": "10_style_transfer"}  # fmt: skip
 if browser.chromium() is None and os.environ.get("BROWSER_TESTS") == "required":
     pytest.fail(MISSING, pytrace=False)
 pytestmark = pytest.mark.skipif(browser.chromium() is None, reason=MISSING)
@@ -167,6 +168,16 @@ def test_the_latent_lab_follows_the_pointer_and_rolls_a_sheet(page, folder):
     before = sheet.get_attribute("data-picture")
     browser.button(lab, "full covariance").click()
     wait_for(lambda: sheet.get_attribute("data-picture") != before)
+
+
+def test_the_style_lab_paints_while_one_watches_and_stop_keeps_the_picture(page):
+    lab = browser.run_notebook(page, HOMES["style_lab"])
+    changed(lab, lambda: press(page, slider(lab, "steps"), "End"))
+    wait_for(lambda: "of 601" in status(lab))
+    painted = browser.source(lab)
+    wait_for(lambda: browser.source(lab) != painted)
+    browser.button(lab, "Stop").click()
+    wait_for(lambda: "stopped; the picture is kept" in status(lab))
 
 
 def test_the_call_of_the_oip_lab_is_copied_as_python(page):

@@ -47,6 +47,7 @@ def runs(tmp_path_factory):
         (copy / "data").mkdir()
         for weights in (ROOT / "data").glob("*.keras"):
             shutil.copy(weights, copy / "data")
+        shutil.copytree(ROOT / "data" / "paintings", copy / "data" / "paintings")
         environment["PYTHONPATH"] = os.pathsep.join([str(copy), environment.get("PYTHONPATH", "")])
     local_mnist = ROOT / "data" / "mnist.npz"
     if local_mnist.exists() and "MNIST_NPZ" not in os.environ:
