@@ -193,6 +193,7 @@ class _ActivationExplorer:
             raise Refusal(f"none of the {len(self.images):,} digits is misread; show others")
         with lock:
             self.digits.know(MISREAD, misread)
+            self.explorer.ask()  # also where the digit that is shown is the first of them
 
     def _probabilities(self, images):
         """The class probabilities of each image, `(n, classes)`, or `(n, 0)` where the model gives none."""
