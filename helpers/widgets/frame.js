@@ -16,7 +16,7 @@ function readAsWritten(event) {
   const good = text !== "" && Number.isFinite(Number(text));
   if (!good) tell(inside(event), `“${text}” is no number; ${field.dataset.before} stays`);
   else tell(inside(event), "");
-  field.textContent = good ? text : field.dataset.before;
+  field.textContent = field.dataset.before = good ? text : field.dataset.before;
 }
 
 function tell(explorer, sentence) {
@@ -49,6 +49,7 @@ if (!window.explorerListens) {
   window.addEventListener("keydown", keysStayInside, true);
   window.addEventListener("focusin", readAsWritten, true);
   window.addEventListener("blur", readAsWritten, true);
+  window.addEventListener("keydown", (event) => { if (event.key === "Enter") readAsWritten(event); }, true);
   window.addEventListener("click", enlarge);
   window.addEventListener("click", copy);
 }
