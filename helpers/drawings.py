@@ -98,7 +98,7 @@ def draw_pooling(values, size=2):
 
 
 def draw_links(kernels, nodes, size):
-    """Return nodes of one map and the masks they read on all maps of the layer below (figure I-2, notebook 01).
+    """Return nodes of one map and the masks they read on all maps of the layer below, with all weights (notebook 01).
 
     `kernels (height, width, maps)`; every link has the color and the width of its weight, so one sees that all
     `nodes`, (row, column) of the map above, use the same kernels.
@@ -107,8 +107,8 @@ def draw_links(kernels, nodes, size):
     top, above = largest(kernels), size - kernel + 1
     figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
     axes = figure.subplots()
-    offsets = [(1.7 * size * index, 0) for index in range(count)]
-    summit = (1.7 * (size * count - above) / 2 - 0.35 * size, 1.0 * size)
+    offsets = [(1.45 * size * index, 0) for index in range(count)]
+    summit = (1.45 * (size * count - above) / 2 - 0.35 * size, 1.0 * size)
     for index, offset in enumerate(offsets):
         _sheet_of_nodes(axes, size, offset, f"map {index}, {size} x {size} nodes")
     _sheet_of_nodes(axes, above, summit, "")
@@ -118,9 +118,10 @@ def draw_links(kernels, nodes, size):
         for index, offset in enumerate(offsets):
             for down, right in product(range(kernel), range(kernel)):
                 weight, start = kernels[down, right, index], _slanted(row + down, column + right, offset)
-                color, line = {1: ("firebrick", "-"), -1: ("royalblue", "--"), 0: ("0.6", ":")}[int(np.sign(weight))]
+                color, line = {1: ("firebrick", "-"), -1: ("royalblue", "--"), 0: ("0.5", ":")}[int(np.sign(weight))]
                 axes.plot(*zip(start, end), line, color=color, linewidth=0.5 + 2.3 * abs(weight) / top, zorder=2)
                 axes.plot(*start, "so"[place % 2], color="k", markersize=5, zorder=3)
+                axes.text(start[0] + 0.14, start[1] - 0.1, f"{weight:g}", color=color, fontsize=9, va="top", zorder=4)
         axes.plot(*end, "so"[place % 2], color="k", markersize=9, zorder=4)
     axes.set_aspect("equal")
     axes.set_axis_off()
@@ -230,7 +231,7 @@ def _sheet_of_nodes(axes, size, offset, label):
 
 def _slanted(row, column, offset):
     """Where (row, column) of a sheet lying flat is drawn."""
-    return offset[0] + column - 0.35 * row, offset[1] - 0.4 * row
+    return offset[0] + column - 0.06 * row, offset[1] - 0.55 * row
 
 
 def _upright(height, width, start):
