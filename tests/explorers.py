@@ -8,7 +8,7 @@ import ipywidgets
 import numpy as np
 from PIL import Image
 
-from helpers.widgets import activation_explorer, digit_lab, dream_lab, oip_lab, zoo_browser
+from helpers.widgets import activation_explorer, digit_lab, dream_lab, kernel_lab, oip_lab, zoo_browser
 from helpers.widgets.parts import Sheet
 from helpers.widgets.worker import wait_until_idle
 from tests.conftest import bars, tiny_cnn
@@ -18,6 +18,7 @@ EXPLORERS = {  # each on a tiny network, with settings that are quick
     "activation_explorer": lambda **settings: activation_explorer(tiny_cnn(), *bars(60, 0), **settings),
     "zoo_browser": lambda **settings: zoo_browser(
         tiny_cnn(), **dict(zip(("digits", "labels"), bars(60, 0))), **settings),
+    "kernel_lab": lambda **settings: kernel_lab(tiny_cnn(), **settings),
     "digit_lab": lambda **settings: digit_lab(tiny_cnn(), *bars(60, 0), **settings),
     "dream_lab": lambda **settings: dream_lab(tiny_cnn(), **{"size": 280, "passes": 2, "epochs": 2, **settings}),
 }  # fmt: skip

@@ -16,7 +16,8 @@ from PIL import Image
 from tests import browser
 from tests.run_notebooks import FIGURES, IN_PLACE_OF_A_WIDGET, in_place_of_a_widget
 
-EXPLORERS = ("activation_explorer", "digit_lab", "dream_lab", "latent_lab", "oip_lab", "style_lab", "zoo_browser")
+EXPLORERS = ("activation_explorer", "digit_lab", "dream_lab", "kernel_lab", "latent_lab", "oip_lab", "style_lab",
+             "zoo_browser")
 LOADING = "from helpers.models import load_cnn\nfrom helpers.widgets import *\ncnn = load_cnn()"
 WIDTH, HEIGHT = 1360, 1500  # of the window
 
