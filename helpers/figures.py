@@ -136,6 +136,26 @@ def heat_map(values, x_label, y_label, value_label, cmap="viridis", numbers=Fals
     return figure
 
 
+def dots_and_intervals(groups, intervals, x_label, width=7.0):
+    """Return one row for each name: a dot for each value of `groups` {name: values}, a bar from low to high.
+
+    `intervals` {name: (mean, low, high, ...)}, such as `measures.mean_interval` gives; a name without one has no bar.
+    """
+    figure = Figure(figsize=(width, 0.7 + 0.32 * len(groups)), layout="constrained")
+    axes = figure.subplots()
+    for place, (name, values) in enumerate(groups.items()):
+        axes.plot(values, np.full(len(values), place), "o", markersize=4, alpha=0.55, color="tab:blue", mew=0)
+        if name in intervals:
+            mean, low, high = intervals[name][:3]
+            axes.plot([low, high], [place + 0.28] * 2, "-", color="black", linewidth=2, solid_capstyle="butt")
+            axes.plot(mean, place + 0.28, "|", color="black", markersize=8, mew=2)
+    axes.set_yticks(range(len(groups)), [f"{name} ({len(values)})" for name, values in groups.items()], fontsize=9)
+    axes.set(xlabel=x_label, ylim=(len(groups) - 0.4, -0.6))
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def histogram(values, x_label, bins=30, width=6.0):
     """Return how often values fall into each bin; `values` is an array or {label: array}."""
     groups = values if isinstance(values, dict) else {"": values}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import rankdata
+from scipy.stats import rankdata, t
 
 from helpers.activations import mean_activations
 from helpers.ascent import ascend, great_circle, only_the_result
@@ -54,6 +54,32 @@ def favorite_images(before, indices, starts, step_sizes, **options):
         for first in range(0, len(indices), IMAGES_AT_ONCE)
     ]  # fmt: skip
     return np.concatenate(ends)
+
+
+class Interval(NamedTuple):
+    """A mean over `n` trainings, or pairs of them, and the bounds of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self):
+        return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g}, n = {self.n})"
+
+
+def mean_interval(values):
+    """Return the `Interval` of the mean of `values` `(n,)`, one for each training: Student's t, 95 %.
+
+    It says where the mean of many more such trainings probably lies, not where single trainings do. Pass differences
+    of trainings that share their random numbers and it tells whether the one kind is above the other. Raises
+    ValueError for fewer than two values. Introduced in notebook 11.
+    """
+    values = np.asarray(values, float)
+    if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"an interval needs at least two finite numbers, one for each training, not {values}")
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half), len(values))
 
 
 class Summits(NamedTuple):

@@ -179,11 +179,14 @@ def _replace(path, content):
 
 if __name__ == "__main__":
     from helpers import study
+    from helpers.data import load_digits
 
     parser = argparse.ArgumentParser(description="Train and measure the networks of notebook 11.")
     parser.add_argument("--scheduler", default="", help="address of a dask scheduler; without it, this machine")
     parser.add_argument("--weights", default=str(TRAININGS / "weights"), help="where trained weights are kept")
     arguments = parser.parse_args()
+    if len(load_digits("train")[0]) < 60_000:
+        raise SystemExit("The study is made of MNIST; without it the stored results stay as they are.")
     with scheduler(arguments.scheduler) as executor:
         for name, (recipes, measure) in study.parts(arguments.weights).items():
             collect(recipes, measure, name, executor=executor, describe=study.stored)

@@ -40,6 +40,7 @@ FUNCTIONS = {
     "curves": lambda images: figures.curves(np.arange(6), {"a": images[0, 0, :, 0], "b": images[0, 1, :, 0]}, "x", "y"),
     "heat_map": lambda images: figures.heat_map(images[0, ..., 0], "x", "y", "value", numbers=True),
     "signed heat_map": lambda images: figures.heat_map(images[0, ..., 0], "x", "y", "value", cmap=figures.SIGNED),
+    "dots_and_intervals": lambda images: figures.dots_and_intervals({"a": images[0, 0, :, 0]}, {"a": (0, -1, 1)}, "x"),
     "histogram": lambda images: figures.histogram({"a": images[0], "b": images[1]}, "x"),
     "signed_grid": lambda images: figures.signed_grid(images, ["a"] * len(images)),
     "boxed_images": lambda images: figures.boxed_images(images, [[(0, 1, 2), (-1, 2, 3)]] * len(images)),
@@ -156,6 +157,16 @@ def test_a_histogram_counts_every_value_of_every_group():
     axes = figures.histogram({"a": np.arange(10), "b": np.arange(4)}, "length", bins=5).axes[0]
     assert [sum(bar.get_height() for bar in group) for group in axes.containers] == [10, 4]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("length", "count")
+
+
+def test_dots_and_intervals_show_every_value_in_the_row_of_its_name():
+    groups, intervals = {"one": [1.0, 2, 4], "other": [3.0]}, {"one": (2.3, -1.5, 6.1, 3)}
+    axes = figures.dots_and_intervals(groups, intervals, "height").axes[0]
+    dots, bar, mean, single = axes.get_lines()
+    np.testing.assert_array_equal(dots.get_xdata(), [1, 2, 4]), np.testing.assert_array_equal(single.get_xdata(), [3])
+    np.testing.assert_array_equal(bar.get_xdata(), [-1.5, 6.1]), np.testing.assert_array_equal(mean.get_xdata(), [2.3])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one (3)", "other (1)"]
+    assert dots.get_ydata()[0] < bar.get_ydata()[0] < single.get_ydata()[0] and axes.get_xlabel() == "height"
 
 
 def test_a_signed_grid_shows_the_values_themselves_on_one_scale_with_a_color_bar():

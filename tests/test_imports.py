@@ -41,7 +41,7 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "measures": {"activations", "ascent", "fluctuations", "images", "objectives"},
     "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "images", "matching", "measures",
               "models", "objectives", "photos", "training"},
-    "sweeps": {"study"},
+    "sweeps": {"data", "study"},
 }
 EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
 ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"}, "sklearn": {"data", "latent", "photos"},

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
 
 from helpers import measures
 from helpers.activations import feature_extractor, strongest_patches
@@ -108,3 +108,13 @@ def test_selectivity_and_purity_of_a_map_that_knows_one_class_and_one_that_knows
     means = np.stack([answers[labels == c].mean(axis=0) for c in range(3)])
     np.testing.assert_allclose(measures.selectivity(means), [1, 0, 0], atol=1e-6)
     assert measures.purity(answers, labels)[0] == 1
+
+
+def test_an_interval_is_that_of_scipy_and_covers_the_truth_as_often_as_it_says():
+    values = np.random.default_rng(0).normal(3, 1, (400, 5))
+    found = [measures.mean_interval(row) for row in values]
+    np.testing.assert_allclose(found[0][1:3], ttest_1samp(values[0], 0).confidence_interval(0.95))
+    assert 0.92 < np.mean([low < 3 < high for _, low, high, _ in found]) < 0.98
+    for few in ([1.0], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="at least two finite numbers"):
+            measures.mean_interval(few)

@@ -48,6 +48,8 @@ def runs(tmp_path_factory):
         for weights in (ROOT / "data").glob("*.keras"):
             shutil.copy(weights, copy / "data")
         shutil.copytree(ROOT / "data" / "paintings", copy / "data" / "paintings")
+        shutil.copytree(ROOT / "data" / "trainings", copy / "data" / "trainings",
+                        ignore=shutil.ignore_patterns("weights", ".*"))
         environment["PYTHONPATH"] = os.pathsep.join([str(copy), environment.get("PYTHONPATH", "")])
     local_mnist = ROOT / "data" / "mnist.npz"
     if local_mnist.exists() and "MNIST_NPZ" not in os.environ:
