@@ -136,12 +136,12 @@ def test_what_comes_back_may_be_written_to(images):
 
 def test_ink_on_paper_is_standardized_and_keeps_within_two_tones_but_for_a_little():
     digit = np.zeros((3, 28, 28, 1), np.float32)
-    digit[:, 8:20, 12:15] = 1
-    holes = digit - 3 * np.roll(digit, 6, axis=2) + 5 * np.roll(digit, 9, axis=1) * digit  # blacker, brighter
+    digit[:, 4:24, 11:17] = 1  # 15 % ink, as in digits
+    holes = digit - 3 * np.roll(digit, 8, axis=2) + 5 * np.roll(digit, 9, axis=1) * digit  # blacker, brighter
     ink = ink_on_paper(holes)
     np.testing.assert_allclose(ink.mean(axis=(1, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(ink.std(axis=(1, 2, 3)), 1, atol=1e-4)
-    assert standardize(holes).min() < -2 and ink.min() > -0.55 and ink.max() < 3.6
+    assert standardize(holes).min() < -1 and ink.min() > -0.55 and ink.max() < 3.6
     np.testing.assert_allclose(ink_on_paper(standardize(digit)), standardize(digit), atol=0.02)
 
 
