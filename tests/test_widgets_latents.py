@@ -24,7 +24,7 @@ def networks():
 def lab(networks, monkeypatch):
     monkeypatch.setattr(module, "METHODS", {**module.METHODS, "mixture": "gaussian_mixture(latents, parts=2)"})
     monkeypatch.setattr(module.parts, "default_digits", lambda: DIGITS)
-    monkeypatch.setitem(python._public(), "load_digits", lambda split: DIGITS)
+    monkeypatch.setattr(python, "load_digits_once", lambda split: DIGITS)
     explorer = latent_lab(*networks)
     assert wait_until_idle()
     return explorer
