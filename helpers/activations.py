@@ -89,9 +89,9 @@ def mean_activations(features, images, batch_size=256):
     the memory, however many and large the images are. Raises ValueError for images of another size than the
     network's, and for NaN in images or answers.
     """
-    means = [np.mean(answers, axis=tuple(range(1, answers.ndim - 1)))
+    means = [np.mean(answers, axis=tuple(range(1, answers.ndim - 1)), dtype=np.float64)  # whose sum never overflows
              for answers in _answers_in_batches(features, images, batch_size)]  # fmt: skip
-    return np.concatenate(means)
+    return np.concatenate(means).astype(np.float32)
 
 
 def class_means(values, labels, classes=10):

@@ -94,3 +94,9 @@ def test_ink_is_where_the_pen_was_whichever_way_it_went():
 def test_an_upload_is_a_control_like_any_other():
     upload = Upload(label="your photo", tip="A picture.")
     assert upload.value == "" and upload.description == "your photo"
+
+
+def test_a_file_arrives_as_a_browser_sends_it():
+    upload = Upload(label="your photo", tip="A picture.")
+    upload.set_state({"file_name": "me.png", "content": memoryview(b"a picture"), "given": 1})
+    assert upload.value == "me.png" and uploads[upload.value] == b"a picture"

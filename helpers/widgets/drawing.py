@@ -26,7 +26,8 @@ class Upload(anywidget.AnyWidget):
 
     _esm = HERE / "upload.js"
     label, tip, file_name = (traitlets.Unicode().tag(sync=True) for _ in range(3))
-    content, given = traitlets.Bytes().tag(sync=True), traitlets.Int(0).tag(sync=True)
+    content = traitlets.CBytes().tag(sync=True)  # C for cast: what arrives from a browser is a memoryview
+    given = traitlets.Int(0).tag(sync=True)
     value = traitlets.Unicode()
 
     @property
@@ -35,7 +36,7 @@ class Upload(anywidget.AnyWidget):
 
     @traitlets.observe("given")
     def _given(self, change):
-        self.value = uploads.keep(self.file_name, bytes(self.content))
+        self.value = uploads.keep(self.file_name, self.content)
 
 
 def source_of(name):
