@@ -136,3 +136,11 @@ def test_another_layer_gets_map_indices_that_it_has(lab):
 def test_a_network_for_color_dreams_too():
     lab = dream_lab(tiny_cnn(channels=3), **QUICK)
     assert wait_until_idle() and "2 octaves" in status(lab) and "mean change" in status(lab)
+
+
+def test_the_named_maps_show_what_they_look_for(lab):
+    assert not lab.shown["oips"].numbers, "the whole layer has no pattern of its own"
+    put(lab, "map(s)", "4, 1, 4")
+    assert list(lab.shown["oips"].numbers) == [4, 1]
+    put(lab, "map(s)", "all")
+    assert not lab.shown["oips"].numbers

@@ -182,3 +182,21 @@ def test_a_network_for_color_images_of_another_size_has_its_lab_too():
     lab = oip_lab(tiny_cnn(channels=3))
     assert wait_until_idle() and "mean activation" in status(lab)
     assert pixels(images(lab)[1]).shape[2] == 3
+
+
+def test_six_seeds_stand_side_by_side_and_a_click_takes_one(lab):
+    sheet = lab.shown["seeds"]
+    assert not sheet.numbers
+    put(lab, "random seed", 8)
+    put(lab, f"{module.SEEDS} seeds at once", True)
+    assert list(sheet.numbers) == [6, 7, 8, 9, 10, 11]
+    ends = {note for note in sheet.notes}
+    assert len(ends) > 3, "different starts end at different heights"
+    kept, before = sheet.picture, images(lab)[0]
+    sheet.chosen = 10
+    assert wait_until_idle()
+    assert control(lab, "random seed").value == 10 and images(lab)[0] != before and sheet.picture == kept
+    put(lab, "random seed", 999_999)
+    assert list(sheet.numbers) == list(range(999_994, 1_000_000))
+    put(lab, f"{module.SEEDS} seeds at once", False)
+    assert not sheet.numbers

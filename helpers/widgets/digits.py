@@ -49,11 +49,11 @@ def digit_lab(model=None, images=(), labels=(), **settings):
     """Return an explorer of one answer: the probabilities, the pixels they rest on, and what would change them.
 
     Choose, draw or photograph a digit; choose a method (one of `attributions.METHODS`) and the class it explains; and
-    say how much may be changed, as a root mean square in deviations of the digit, to have it read as another class.
-    Any Keras CNN with two or more class outputs will do, without one it is the shipped one. `images (n, height, width,
-    channels)` in model space and `labels (n,)` take the place of the test digits, which fit 28 x 28 gray pixels only.
-    Settings are those of the controls, such as `digit_lab(cnn, digit=7, towards="3", radius=0.4)`. ValueError for what
-    does not go together. Introduced in notebook 08.
+    say with *allowed change* how far it may be changed, as a root mean square in deviations of the digit, to have it
+    read as another class. Any Keras CNN with two or more class outputs will do, without one it is the shipped one.
+    `images (n, height, width, channels)` in model space and `labels (n,)` take the place of the test digits, which
+    fit 28 x 28 gray pixels only. Settings are those of the controls, such as `digit_lab(cnn, digit=7, towards="3",
+    radius=0.4)`. ValueError for what does not go together. Introduced in notebook 08.
     """
     return _DigitLab(parts.checked_model(model), images, labels, settings).explorer
 
@@ -103,7 +103,7 @@ class _DigitLab:
                                       options=[THE_ANSWER, *names]),
             "towards": parts.choice("change towards", "The class that the changed digit shall be read as.",
                                     options=names, value=names[min(9, self.classes - 1)]),
-            "radius": parts.number("how much may be changed", "Root mean square of the change; the digit's is 1.",
+            "radius": parts.number("allowed change", "Root mean square of the change; the digit's is 1.",
                                    value=0.3, min=0, max=1.2, step=0.02),
         }  # fmt: skip
 

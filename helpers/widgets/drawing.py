@@ -78,7 +78,7 @@ class Digits(VBox):
         self.panel.layout.display = "none"
         for mine in () if own else (self.unfold, self.photo):
             mine.layout.display = "none"
-        row = parts.row(self.previous, self.next, self.unfold, self.photo)
+        row = parts.row(self.previous, self.next, parts.player("digit", "digits"), self.unfold, self.photo)
         super().__init__([self.show, self.place, row, self.panel])
         parts.marked(self, "explorer-digits")
         self.value = number

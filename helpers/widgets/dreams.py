@@ -70,12 +70,13 @@ class _DreamLab:
     def __init__(self, model, opened):
         self.shape = parts.image_shape(model)
         self.model, self.run, self.made, self.loaded = model, Runner(model), None, (None, b"")
+        self.run_oips = Runner(model)  # apart: a runner forgets what its last lines did not need
         self.controls = self._controls(schemes_of(model))
         self.shown = {
             "after": parts.Picture("after: the dream", "49%"), "before": parts.Picture("before", "49%"),
-            "strip": parts.Sheet(name="pass", edge=STRIP_CELL),
+            "strip": parts.Sheet(name="pass", edge=STRIP_CELL), "oips": parts.Sheet(name="OIP of map"),
         }  # fmt: skip
-        pictures = [parts.row(self.shown["after"], self.shown["before"]), self.shown["strip"]]
+        pictures = [parts.wiped(self.shown["after"], self.shown["before"]), self.shown["strip"], self.shown["oips"]]
         dice = parts.button("roll the dice", "random", "Another map, or another seed, at random.")
         flower = parts.button("the flower again", "leaf", "The photo that comes with the lab.")
         save = parts.button("save PNG", "download", "Write the dream into the folder of the notebook.")
@@ -178,6 +179,13 @@ class _DreamLab:
         else:
             made = self.made
         yield finished(made._replace(settings=settings), indices)
+        yield {"oips": parts.NOTHING if indices in ((), (None,)) else self._patterns(settings.layer, indices)}
+
+    def _patterns(self, layer, indices):
+        """What the named maps look for: their OIPs."""
+        wanted = ", ".join(dict.fromkeys(map(str, indices)))
+        oips = self.run_oips([f"oips = create_oips(model, {layer!r}, [{wanted}], seed=0)"])["oips"]
+        return parts.pictures_of(contrast(oips.images), oips.indices, [f"map {index}" for index in oips.indices])
 
     def _carved(self, settings, lines, photo):
         made = MadeDream(settings, lines, photo, photo, (shrunk(photo),))

@@ -1,5 +1,6 @@
 // What the whole explorer does without a kernel: its keys stay inside, numbers are read as people write them, pictures
-// are enlarged by a click, text by a switch, Python is copied, and a restarted kernel is told of.
+// are enlarged by a click, text by a switch, Python is copied, sliders play, a wiper is drawn over two pictures, and a
+// restarted kernel is told of.
 const inside = (event) => (event.target instanceof Element ? event.target.closest(".explorer") : null);
 
 function keysStayInside(event) {
@@ -44,6 +45,28 @@ async function copy(event) {
     .then(() => "copied", () => "select it and press Ctrl+C");
 }
 
+function play(event) {
+  const button = event.target.closest?.(".explorer-play"), explorer = inside(event);
+  if (!button || !explorer) return;
+  const over = () => { clearInterval(button.ticks); button.ticks = undefined; button.setAttribute("aria-pressed", false); };
+  if (button.ticks) return over();
+  const name = button.title.match(/slider (.+?),/)[1];
+  const label = [...explorer.querySelectorAll(".widget-label")].find((one) => one.textContent === name);
+  const handle = label.closest(".widget-inline-hbox").querySelector(".noUi-handle");
+  button.setAttribute("aria-pressed", true);
+  button.ticks = setInterval(() => {
+    if (!button.isConnected) return over();
+    if (explorer.classList.contains("explorer-busy")) return;  // the next one comes when this one has been seen
+    const last = handle.getAttribute("aria-valuenow") === handle.getAttribute("aria-valuemax");
+    handle.dispatchEvent(new KeyboardEvent("keydown", { key: last ? "Home" : "ArrowRight", bubbles: true }));
+  }, 700);
+}
+
+function wipe(event) {
+  if (!inside(event) || !event.target.matches?.(".explorer-wiper")) return;
+  event.target.closest(".explorer-wiped").style.setProperty("--cut", `${event.target.value}%`);
+}
+
 if (!window.explorerListens) {
   window.explorerListens = true;
   window.addEventListener("keydown", keysStayInside, true);
@@ -52,6 +75,8 @@ if (!window.explorerListens) {
   window.addEventListener("keydown", (event) => { if (event.key === "Enter") readAsWritten(event); }, true);
   window.addEventListener("click", enlarge);
   window.addEventListener("click", copy);
+  window.addEventListener("click", play);
+  window.addEventListener("input", wipe);
 }
 
 function render({ model, el }) {

@@ -1,6 +1,8 @@
 """The OIP lab: one map's original input pattern, made anew at every move of a slider (notebook 04)."""
 
+import collections
 import time
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ CANDIDATES = 256  # fluctuations among which a precursor is chosen
 CLIMBS = {"activation": 0.0, "leaky pre-activation": 0.05, "pre-activation": 1.0}  # what a value below zero counts
 NOISE, SPECTRUM = "grids of noise", "spectrum"
 STRIP, STRIP_EDGE = 8, 64  # pictures of the evolution strip at most, and their width
+SEEDS = 6  # random starts shown at once
 ANIMATION, LONGEST = 2.5, 0.06  # seconds from the first frame to the last, and at most from one to the next
 RAW = {"epsilon": 10**0.5, "cooled_to": 10**-1.7, "epochs": 45, "climbs": "leaky pre-activation", "softened": False}
 PRESETS = {
@@ -61,10 +64,10 @@ class _OipLab:
         self.shown = {
             "strong": parts.Picture("OIP, contrast enhanced", "38%"), "plain": parts.Picture("as calculated", "38%"),
             "start": parts.Picture("start", "18%"), "strip": parts.Sheet(edge=STRIP_EDGE, name="step"),
-            "curve": parts.HTML(),
+            "curve": parts.HTML(), "seeds": parts.Sheet(edge=STRIP_EDGE, name="seed"),
         }  # fmt: skip
         pictures = [parts.row(*(self.shown[name] for name in ("strong", "plain", "start"))), self.shown["strip"],
-                    self.shown["curve"]]  # fmt: skip
+                    self.shown["seeds"], self.shown["curve"]]  # fmt: skip
         dice, again = parts.dice(), parts.dice("map")
         again.description = "any map"
         watch = parts.button("animate", "play", "Watch the climb, step by step.")
@@ -73,13 +76,14 @@ class _OipLab:
         self._show_kind(controls)
         self.explorer = Explorer(
             controls, self.shown, self.answer, "oip_lab(model)", model, opened, PRESETS,
-            more=[name for name in controls if name not in ("layer", "map", "seed", "softened", "epochs")],
-            pictures=pictures, buttons=[parts.row(again, dice, watch, save)],
+            more=[name for name in controls if name not in ("layer", "map", "seed", "several", "softened", "epochs")],
+            pictures=pictures, buttons=[parts.row(again, parts.player("map index", "maps"), dice, watch, save)],
         )  # fmt: skip
         self.explorer.roll(dice, "seed", 1_000_000)
         self.explorer.on_click(again, self._roll_map)
         self.explorer.on_click(watch, lambda: self.explorer.ask(animated=True))
         self.explorer.on_change(self.shown["strip"], self._show_step, "chosen")
+        self.explorer.on_change(self.shown["seeds"], lambda seed: seed >= 0 and self.explorer.set(seed=seed), "chosen")
         self.explorer.saves(save, save_oip)
 
     def _controls(self):
@@ -92,6 +96,7 @@ class _OipLab:
             **parts.layer_and_map(self.model, index=37),
             "softened": parts.switch("softened: strokes instead of speckle", "Climb along smooth paths first.", True),
             "seed": parts.seed(),
+            "several": parts.switch(f"{SEEDS} seeds at once", "What other random starts lead to; a click takes one."),
             "epochs": parts.whole("epochs (steps)", "How many steps the climb takes.", value=45, min=1, max=600),
             "climbs": parts.choice("climb the", "What is made large: the activation is zero where a map is silent.",
                                    options=list(CLIMBS), value=RAW["climbs"]),
@@ -129,6 +134,16 @@ class _OipLab:
         else:
             made = self.made
         yield self._pictures(made._replace(settings=settings))
+        yield {"seeds": self._several(settings) if settings.several else parts.NOTHING}
+
+    def _several(self, settings):
+        """What a whole row of seeds leads to, among them the one of the settings."""
+        first = min(settings.seed // SEEDS * SEEDS, parts.MOST_SEED + 1 - SEEDS)
+        seeds = range(first, first + SEEDS)
+        others = [SimpleNamespace(**{**vars(settings), "seed": seed}) for seed in seeds]
+        ends = [collections.deque(self.run(self.lines_of(other))["climbing"], maxlen=1)[0] for other in others]
+        shown = np.concatenate([contrast(images, gain=settings.gain) for _, images, _ in ends])
+        return parts.pictures_of(shown, seeds, [f"seed {seed}" for seed in seeds], [f"{end[2][0]:.3g}" for end in ends])
 
     def _climbed(self, settings, lines):
         climbing, wanted = self.run(lines)["climbing"], set(report_steps(settings.epochs + 1, STRIP - 2))

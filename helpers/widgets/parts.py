@@ -23,6 +23,7 @@ from helpers.widgets import python
 
 HERE = Path(__file__).parent
 SHEET_CELL = 96  # pixels along the longer edge of a sheet's pictures, at most
+MOST_SEED = 999_999
 
 
 def _named(kind):
@@ -52,7 +53,7 @@ def button(name, icon, tip):
 def seed(value=0):
     """Return a control for a random seed."""
     return typed("random seed", "Another number, another random start; the same number gives the same one again.",
-                 value=value, min=0, max=999_999)  # fmt: skip
+                 value=value, min=0, max=MOST_SEED)  # fmt: skip
 
 
 def dice(of="random seed"):
@@ -115,6 +116,9 @@ class Pictures(NamedTuple):
     notes: list
 
 
+NOTHING = Pictures(b"", 1, 1.0, [], [], [])  # an empty sheet, of which nothing is seen
+
+
 def pictures_of(pictures, numbers=(), labels=(), notes=(), columns=16, edge=SHEET_CELL):
     """Return pictures `(n, height, width, 1, 3 or 4)` as a `Sheet` shows them, made here and not while it is shown.
 
@@ -155,6 +159,23 @@ class Sheet(anywidget.AnyWidget):
         """Have the sheet choose what a control with a number says, and the control say what is chosen."""
         traitlets.dlink((control, "value"), (self, "chosen"))
         self.observe(lambda change: change["new"] >= 0 and control.set_trait("value", change["new"]), "chosen")
+
+
+def player(of, plural):
+    """Return a button that plays the slider `of` from its value on, in the page: the next when this one was shown."""
+    tip = f"Move the slider {of}, one after the other, until it is pressed again."  # frame.js reads the name here
+    return marked(button(f"play {plural}", "forward", tip), "explorer-play")
+
+
+def wiped(after, before):
+    """Return two pictures of one size beside one another, or in one place with a wiper, and the button for it."""
+    toggle = ToggleButton(False, description="wiper", icon="columns", tooltip="Both in one place, and a wiper.")
+    toggle.layout.width = "max-content"
+    wiper = HTML("<input type='range' min='0' max='100' value='50' class='explorer-wiper' aria-label='wiper'>")
+    pair = marked(row(marked(after, "explorer-after"), marked(before, "explorer-before"),
+                      marked(wiper, "explorer-wipe")), "explorer-wiped")
+    toggle.observe(lambda change: (pair.add_class if change["new"] else pair.remove_class)("explorer-wiping"), "value")
+    return VBox([pair, toggle], layout=Layout(overflow="visible"))
 
 
 def row(*shown):

@@ -43,7 +43,7 @@ function render({ model, el }) {
     const numbers = model.get("numbers"), columns = model.get("columns");
     const rows = Math.max(1, Math.ceil(numbers.length / columns));
     const labels = model.get("labels"), notes = model.get("notes"), name = model.get("name");
-    grid.setAttribute("aria-label", `${numbers.length} pictures: ${name}`);
+    grid.setAttribute("aria-label", `${numbers.length} picture${numbers.length === 1 ? "" : "s"}: ${name}`);
     grid.style.setProperty("--edge", `${model.get("edge")}px`);
     while (grid.children.length > numbers.length) grid.lastChild.remove();
     numbers.forEach((number, place) => {
