@@ -167,14 +167,13 @@ def test_a_wiper_is_drawn_over_the_dream_and_the_photo(page):
     lab = browser.run_notebook(page, HOMES["dream_lab"])
     wait_for(lambda: "5 octaves of 10 steps" in status(lab))
     browser.button(lab, "wiper").click()
-    boxes = [lab.locator(f".explorer-{name} img").bounding_box() for name in ("before", "after")]
-    assert boxes[0] == boxes[1], "both pictures lie in one place"
+    before, after = (lab.locator(f".explorer-{name} img") for name in ("before", "after"))
+    wait_for(lambda: before.bounding_box() == after.bounding_box())  # both in one place
     lab.locator(".explorer-wiper").focus()
     page.keyboard.press("End")
     wait_for(lambda: lab.locator(".explorer-wiped").evaluate("box => box.style.getPropertyValue('--cut')") == "100%")
     browser.button(lab, "wiper").click()
-    before, after = (lab.locator(f".explorer-{name} img").bounding_box() for name in ("before", "after"))
-    assert before["x"] > after["x"] + after["width"] - 1
+    wait_for(lambda: before.bounding_box()["x"] > after.bounding_box()["x"] + after.bounding_box()["width"] - 1)
 
 
 def test_the_latent_lab_follows_the_pointer_and_rolls_a_sheet(page, folder):
