@@ -4,11 +4,14 @@ BIN := .venv/bin
 # in a container one is root; the server still listens on this machine only
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: lab test notebooks pictures model autoencoders bench clean
+.PHONY: lab page test notebooks pictures gallery model autoencoders sweep bench clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(AS_ROOT) --ServerApp.root_dir=. \
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+page: .venv/ready-to-show                ## the explorers as a page without code, on this machine only
+	$(BIN)/python -m voila notebooks/playground.ipynb --Voila.ip=127.0.0.1
 
 test: .venv/ready-to-test
 	$(BIN)/python -m pytest
@@ -18,6 +21,10 @@ notebooks: .venv/ready-to-test          ## execute all notebooks in place
 
 pictures: .venv/ready-to-test           ## photograph the explorers, for where no kernel runs
 	$(BIN)/python -m tests.pictures
+
+gallery: .venv/ready                    ## make the film of the README and the pictures in docs/gallery again
+	$(BIN)/python docs/film.py
+	$(BIN)/python docs/gallery.py
 
 model: .venv/ready                      ## train the shipped weights again
 	$(BIN)/python -m helpers.training
@@ -53,4 +60,8 @@ clean:
 
 .venv/ready-to-sweep: .venv/ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster]'
+	@touch $@
+
+.venv/ready-to-show: .venv/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[page]'
 	@touch $@

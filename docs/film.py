@@ -1,4 +1,4 @@
-"""The film at the head of the README: sixteen patterns grow out of noise. Run by `make pictures`."""
+"""The film at the head of the README: sixteen patterns grow out of noise. Run by `make gallery`."""
 
 from pathlib import Path
 

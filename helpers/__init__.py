@@ -23,6 +23,8 @@ matching      which map of one network does the work of which map of another
 oips          precursors, original input patterns (OIPs), staged scales, the layer zoo
 dreams        carving a map's pattern into a photograph: whole, in tiles, cascades, octaves; the aims of tiles
 dream         one dream from the command line: python -m helpers.dream me.jpg -o dream.png
+textures      a map's pattern without an edge: tiles that continue, endless falls
+prints        gray planes as inks on paper
 autoencoders  images squeezed into a few numbers and painted again from them
 latent        where these numbers lie, new ones, walks and climbs among them
 scores        how good generated images are

@@ -20,6 +20,7 @@ EXPLORERS = ("activation_explorer", "digit_lab", "dream_lab", "kernel_lab", "lat
              "zoo_browser")
 LOADING = "from helpers.models import load_cnn\nfrom helpers.widgets import *\ncnn = load_cnn()"
 WIDTH, HEIGHT = 1360, 1500  # of the window
+LARGEST = 150_000  # bytes of a picture: it stands in several notebooks
 
 
 def pictures(names, folder):
@@ -45,11 +46,16 @@ def _done(page):
 
 
 def small(png):
-    """A PNG file with a palette of 256 colors."""
-    file = io.BytesIO()
+    """A PNG file of at most 150 KB: in 256 colors or fewer, and with fewer pixels if that is not enough."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    for share, colors in ((1, 256), (1, 96), (0.8, 96), (0.6, 96), (0.45, 64)):
+        file, size = io.BytesIO(), [round(share * length) for length in picture.size]
+        shrunk = picture.resize(size, Image.Resampling.LANCZOS) if share < 1 else picture
+        few = shrunk.quantize(colors, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(file, "PNG", optimize=True)
+        if file.tell() <= LARGEST:
+            return file.getvalue()
+    raise ValueError(f"the picture of {picture.size[0]} x {picture.size[1]} pixels stays above {LARGEST:,} bytes")
 
 
 def put_into(path):

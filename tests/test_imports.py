@@ -26,6 +26,8 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "fluctuations": {"images"},
     "ascent": {"images"},
     "dreams": {"images", "ascent", "objectives"},
+    "textures": {"ascent", "fluctuations", "objectives"},
+    "prints": {"images"},
     "dream": {"activations", "ascent", "dreams", "geometry", "models", "objectives", "photos"},
     "figures": {"images"},
     "drawings": {"figures"},
