@@ -15,7 +15,8 @@ TABLE = re.findall(r"^\| \[\d\d [^]]+\]\((notebooks/\w+\.ipynb)\) \|.*\| (\d+) \
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_page_leads_only_to_files_that_exist(path):
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
