@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from helpers import widgets
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WORDS_PER_MINUTE = 200
@@ -23,6 +25,13 @@ def test_a_page_leads_only_to_files_that_exist(path):
 def test_the_table_has_the_minutes_of_every_notebook():
     assert [name for name, _ in TABLE] == [f"notebooks/{path.name}" for path in sorted(
         (ROOT / "notebooks").glob("[0-9]*.ipynb"))]
+
+
+@pytest.mark.parametrize("explorer", [name for name in widgets.__all__ if re.search("_(lab|explorer|browser)$", name)])
+def test_every_explorer_has_a_small_picture_in_the_readme(explorer):
+    picture = f"notebooks/figures/{explorer}.png"
+    assert f'src="{picture}"' in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / picture).stat().st_size <= 150_000
 
 
 @pytest.mark.parametrize(("name", "minutes"), TABLE)
