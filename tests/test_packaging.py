@@ -5,7 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,14 +40,27 @@ def test_a_requirement_has_a_lower_bound_only_and_its_tested_version_fulfils_it(
 
 
 def test_conda_and_the_container_install_by_the_same_pins_as_make():
-    for name in ("environment.yml", "Dockerfile", "Makefile"):
+    for name in ("environment.yml", "docs/Dockerfile", "Makefile"):
         assert re.search(r"--constraint constraints\.txt", _text(name)), name
     python = re.search(r"python=(\S+)", _text("environment.yml"))[1]
-    assert f"FROM python:{python}-slim" in _text("Dockerfile")
+    assert f"FROM python:{python}-slim" in _text("docs/Dockerfile")
+
+
+def test_conda_takes_python_and_pip_alone_and_leaves_the_rest_to_pip_as_make_does():
+    *conda, pip = yaml.safe_load(_text("environment.yml"))["dependencies"]
+    assert [re.match(r"[a-z]+", name)[0] for name in conda] == ["python", "pip"]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(conda[0].removeprefix("python="))
+    make = re.search(r"pip install --quiet (.+) --editable \.$", _text("Makefile"), re.MULTILINE)[1]
+    assert pip == {"pip": [make, "--editable ."]}
+
+
+def test_no_dockerfile_stands_where_binder_would_take_it_for_the_environment():
+    for folder in (ROOT, ROOT / "binder", ROOT / ".binder"):
+        assert not (folder / "Dockerfile").exists()
 
 
 def test_the_container_copies_only_what_is_there():
-    copied = [name for line in re.findall(r"^COPY --chown=\w+ (.+) \S+$", _text("Dockerfile"), re.MULTILINE)
+    copied = [name for line in re.findall(r"^COPY --chown=\w+ (.+) \S+$", _text("docs/Dockerfile"), re.MULTILINE)
               for name in line.split()]
     assert {"helpers", "notebooks", "data", "pyproject.toml"} <= set(copied)
     assert [name for name in copied if not (ROOT / name).exists()] == []
