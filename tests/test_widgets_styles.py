@@ -32,7 +32,7 @@ def lab(model):
 def test_it_paints_the_flower_as_soon_as_it_opens_and_shows_photo_and_painting(lab):
     painted, photo, painting = map(pixels, images(lab))
     assert painted.shape == (140, 140, 3) and photo.shape[2] == painting.shape[2] == 3
-    assert not np.array_equal(painted, photo) and status(lab) == "2 strokes, done"
+    assert not np.array_equal(painted, photo) and status(lab) == "1 size of 2 steps, done"
     assert "in the style of The Starry Night (V. van Gogh, 1889)" in text(lab)
 
 
@@ -62,14 +62,14 @@ def test_a_page_of_handwriting_is_a_style_but_has_no_palette(lab):
     put(lab, "style", HANDWRITING)
     assert status(lab) == "handwriting has no palette; choose the photo's own colors, or none"
     put(lab, "colors", "none")
-    assert status(lab) == "2 strokes, done" and "handwriting(140, scale=1)" in code(lab)
+    assert status(lab) == "1 size of 2 steps, done" and "handwriting(140, scale=1)" in code(lab)
 
 
 def test_a_broken_photo_is_one_sentence_and_the_next_one_is_painted(lab):
     lab.controls["photo"].value = python.uploads.keep("broken.png", b"no picture")
     assert wait_until_idle() and "holds no picture" in status(lab) and "Traceback" not in text(lab)
     lab.controls["photo"].value = ""
-    assert wait_until_idle() and status(lab) == "2 strokes, done"
+    assert wait_until_idle() and status(lab) == "1 size of 2 steps, done"
 
 
 def test_stop_keeps_the_picture_and_its_film(lab, tmp_path, monkeypatch):

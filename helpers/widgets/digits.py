@@ -74,13 +74,15 @@ class _DigitLab:
             "change": parts.Picture("what was changed", "31%"), "after": parts.HTML(),
             "maps": parts.Sheet(edge=64, name="map"), "speakers": parts.HTML(),
         }  # fmt: skip
+        for bars in (shown["before"], shown["after"]):
+            bars.layout.flex = "1 1 150px"
         save = parts.button("save PNG", "download", "Write the four pictures into the folder of the notebook.")
         presets = {name: values for name, values in PRESETS.items() if self.classes == 10 and not self.given}
         pictures = [parts.row(*(shown[name] for name in ("digit", "heat", "before"))),
                     parts.row(*(shown[name] for name in ("changed", "change", "after"))),
                     shown["speakers"], shown["maps"]]  # fmt: skip
         self.explorer = Explorer(self._controls(), shown, self.answer, "digit_lab(model)", model, opened,
-                                 presets or {"as it opens": {}}, pictures=pictures, buttons=[save],
+                                 presets or {"as it opens": {}}, pictures=pictures, buttons=[parts.row(save)],
                                  given={"images": images} if self.given else {})  # fmt: skip
         self.explorer.saves(save, save_digit)
 

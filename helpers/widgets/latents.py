@@ -96,7 +96,7 @@ class _Lab:
         self.explorer = Explorer(
             controls, self.shown, self.answer, "latent_lab(model)" if not given else "latent_lab(model, autoencoder)",
             model, opened, PRESETS, more=folded, pictures=[parts.row(self.shown["plane"], beside), self.shown["sheet"]],
-            buttons=[parts.row(*rolls), save],
+            buttons=[parts.row(*rolls), parts.row(save)],
         )  # fmt: skip
         for button in rolls:
             self.explorer.on_click(button, lambda name=button.description: self._roll(name))

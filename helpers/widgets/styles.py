@@ -95,7 +95,8 @@ class _StyleLab:
             space = self.run(lines)
             pictures = iter(space["pictures"])
             first = next(pictures)
-        total, count, frames, picture, end = settings.octaves * (settings.steps + 1), 0, [], first, "done"
+        total, count, frames, picture = settings.octaves * (settings.steps + 1), 0, [], first
+        said = f"{parts.counted(settings.octaves, 'size')} of {parts.counted(settings.steps, 'step')}, done"
         apart = max(1, -(-total // FRAMES))
         small = max(1, settings.size // FILM_EDGE)
         yield {"photo": parts.large(space["photo"]), "painting": parts.large(space["painting"]),
@@ -106,13 +107,13 @@ class _StyleLab:
                 if count % apart == 0 or count == total - 1:
                     frames.append(picture[::small, ::small])
                 yield {"picture": parts.large(picture), "progress": min(0.99, count / total),
-                       "status": f"stroke {count} of {total - 1}"}  # fmt: skip
+                       "status": f"step {count} of {total - 1}"}  # fmt: skip
         except KeyboardInterrupt:
-            end = "stopped; the picture is kept"
+            said = f"step {count} of {total - 1}, stopped; the picture is kept"
             frames.append(picture[::small, ::small])
         made = MadePicture(settings, picture, frames, count)
         yield {"picture": (parts.large(picture), caption_of(settings)), "made": made, "progress": 1,
-               "status": f"{parts.counted(count, 'stroke')}, {end}", "python": lines_of(settings, count)}  # fmt: skip
+               "status": said, "python": lines_of(settings, count)}  # fmt: skip
 
 
 def lines_of(settings, count=None):
