@@ -4,6 +4,7 @@ One sentence holds it together: an objective gives one number per image, one eng
 everything else makes a start image or shows a result.
 
 checks        refuses an unsuitable argument in one sentence: name, value, remedy
+files         writes a file whole or not at all
 images        arithmetic on image arrays: standardize, resize, gray, contrast
 data          digits as arrays: MNIST, Fashion-MNIST, scikit-learn's
 ink           one digit from drawn strokes or from a photographed page

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from helpers import checks
+from helpers import checks, files
 from helpers.data import digits_in_use, load_digits
 from helpers.training import BACKUP, KeepBest, rate_schedule
 
@@ -250,7 +250,8 @@ if __name__ == "__main__":
             size, train, count, epochs = kind, train_autoencoder, 55_000, 12
         model, backup = build_autoencoder(size, SEED), BACKUP / path.stem
         history = train(model, training[:count], validation, epochs=epochs, seed=SEED, backup=backup)
-        model.save(path)
+        with files.written(path) as part:
+            model.save(part)
         shutil.rmtree(backup)  # what it held is saved now
         print(f"data/{path.name}: validation loss {min(history['val_loss']):.4f}, error on {len(test):,} test digits "
               f"{reconstruction_errors(model, test).mean():.4f}")

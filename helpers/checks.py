@@ -8,6 +8,8 @@ every other helper may ask here before work begins:
 """
 
 import operator
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -54,6 +56,20 @@ def function(value, name, example):
     """Return `value`, which must be callable; `example` says in words what would do, such as "standardize"."""
     if not callable(value):
         raise ValueError(f"{name} {shown(value)} is no function; give one, such as {example}")
+    return value
+
+
+def path(value, name="path"):
+    """Return `value`, a str or a path, as a Path in which ~ is the reader's own folder."""
+    if not isinstance(value, (str, os.PathLike)) or isinstance(os.fspath(value), bytes):
+        raise ValueError(f"{name} {shown(value)} is no path; give a str or a pathlib.Path")
+    return Path(value).expanduser()
+
+
+def network(value, name="model"):
+    """Return `value`, which must be a Keras model, or something that can be asked like one."""
+    if not (callable(value) and hasattr(value, "input_shape") and hasattr(value, "output_shape")):
+        raise ValueError(f"{name} {shown(value)} is no network; give a Keras model, such as models.load_cnn()")
     return value
 
 

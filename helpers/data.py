@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import sklearn.datasets
 
+from helpers.files import written
 from helpers.images import standardize
 from helpers.ink import digit_from_ink, load_digit, mnist_manner  # noqa: F401 - two of them found here as well
 from helpers.photos import load_photo, png_bytes, save_film, save_picture  # noqa: F401 - found here as well
@@ -224,9 +225,8 @@ def _keep(files, places):
     """Copy whole files to their places, each in one move, so that no half of one is ever found there."""
     places[0].parent.mkdir(parents=True, exist_ok=True)
     for file, place in zip(files, places):
-        beside = place.with_name(f"{place.name}.{os.getpid()}")
-        shutil.copyfile(file, beside)
-        os.replace(beside, place)
+        with written(place) as part:
+            shutil.copyfile(file, part)
 
 
 @functools.lru_cache

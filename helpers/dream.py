@@ -5,11 +5,11 @@ Reads the command line, calls `dreams` and writes a picture; knows nothing of ho
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from helpers import files
 from helpers.activations import feature_extractor, pre_activation_extractor
 from helpers.ascent import identity, soften
 from helpers.dreams import carve, carve_octaves, carve_tiles, same_map
@@ -58,7 +58,8 @@ def _parser():
 def _dream(wish):
     """Write the dream that is wished for; what cannot be written is refused before anything is made."""
     for path, endings in ((wish.output, (".png",)), (wish.film, (".gif", ".mp4"))):
-        _check_new(path, endings)
+        if path is not None:
+            files.place(path, endings, new=True)
     photo = load_photo(wish.photo, wish.size)
     made, passes = [photo], _passes(wish, photo)
     try:
@@ -98,18 +99,6 @@ def _carved(wish, model, photo, index):
 
 def _objective(features, index):
     return WholeLayer(features) if index == WHOLE_LAYER else Channels(features, [index])
-
-
-def _check_new(path, endings):
-    if path is None:
-        return
-    path = Path(path).expanduser()
-    if path.suffix.lower() not in endings:
-        raise ValueError(f"{path.name!r} must end in {' or '.join(endings)}")
-    if path.exists():
-        raise FileExistsError(f"{path} exists already; delete it first, or give another name")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
 
 
 if __name__ == "__main__":

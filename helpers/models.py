@@ -5,14 +5,13 @@ What stood here once has rooms of its own now and can still be had from here: `t
 """
 
 import importlib
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
-from helpers import checks
+from helpers import checks, files
 
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "cnn.keras"
 SECOND = SHIPPED.with_name("cnn_second.keras")  # the same recipe, other random numbers: what is chance? (notebook 05)
@@ -105,7 +104,7 @@ def load_cnn(path=None):
     FileNotFoundError for a missing file and ValueError for one that is no Keras model, holds a Lambda layer
     or has no convolutional layer. Introduced in notebook 02.
     """
-    path = SHIPPED if path is None else Path(path).expanduser()
+    path = SHIPPED if path is None else checks.path(path)
     if not path.exists():
         raise FileNotFoundError(f"no model file {str(path)!r}; give the path of a .keras or .h5 file")
     if path.is_dir() or path.suffix not in (".keras", ".h5", ".hdf5"):
@@ -124,17 +123,9 @@ def load_cnn(path=None):
 
 def save_cnn(model, path):
     """Write `model` as a `.keras` file; an old one is replaced only when the new one is whole."""
-    path = Path(path).expanduser()
-    if path.suffix != ".keras":
-        raise ValueError(f"{path.name!r} is no name for a model file; let it end in .keras")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
-    beside = path.with_name(f"{path.stem}.part.keras")
-    try:
-        model.save(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    path, model = files.place(path, (".keras",)), checks.network(model)
+    with files.written(path) as part:
+        model.save(part)
 
 
 def __getattr__(name):

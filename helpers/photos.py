@@ -1,7 +1,7 @@
 """Photographs in, pictures and films out. Knows nothing of digits, models or what is dreamt.
 
 A photo is `(height, width, 3)` or `(height, width, 1)` in pixel space, 0..1. No file is ever overwritten, and none is
-left half written: it is made beside its place and moved there whole.
+left half written (see `files`).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import numpy as np
 import sklearn.datasets
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers import checks
+from helpers import checks, files
 
 SMALLEST_SIZE, LARGEST_SIZE = 28, 4096  # pixels along an edge of what load_photo returns
 LARGEST_PHOTO = 150_000_000  # pixels in a file; decoding takes up to 8 bytes for each
@@ -74,9 +74,10 @@ def save_picture(path, photo):
     Nothing is ever overwritten: an existing file is a FileExistsError, a missing folder a FileNotFoundError; an
     unsuitable name or photo is a ValueError, and then no file is made. Introduced in notebook 06.
     """
-    picture, file = _picture(photo), io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    _write_new(path, (".png",), lambda ending: file.getvalue())
+    path, file = files.place(path, (".png",), new=True), io.BytesIO()
+    _picture(photo).save(file, "PNG", optimize=True)
+    with files.written(path, new=True) as part:
+        part.write_bytes(file.getvalue())
 
 
 def png_bytes(picture):
@@ -97,14 +98,17 @@ def save_film(path, photos, seconds_each=0.5):
     which keeps it small and its colors still; an MP4 has all colors and is smaller yet, but needs the program ffmpeg.
     Errors are those of `save_picture`; without ffmpeg an MP4 is a ValueError. Introduced in notebook 06.
     """
+    makers = {".gif": _gif, ".mp4": _mp4}
+    path = files.place(path, tuple(makers), new=True)
     seconds_each = checks.number(seconds_each, "seconds_each", least=0.02, most=60)
     photos = list(photos)
     shapes = {np.shape(photo) for photo in photos}
     if len(shapes) != 1:
         raise ValueError(f"a film needs photos of one size, these have {sorted(shapes) or 'none'}")
     frames = [_picture(photo).convert("RGB") for photo in photos]
-    makers = {".gif": _gif, ".mp4": _mp4}
-    _write_new(path, tuple(makers), lambda ending: makers[ending](frames, seconds_each))
+    content = makers[path.suffix.lower()](frames, seconds_each)
+    with files.written(path, new=True) as part:
+        part.write_bytes(content)
 
 
 def _opened(source):
@@ -236,41 +240,3 @@ def _mp4(frames, seconds_each):
         raise ValueError(f"ffmpeg made no film of it ({said[-1] if said else made.returncode}); give a name that ends "
                          "in .gif")
     return made.stdout
-
-
-def _write_new(path, endings, content):
-    """Write a file that does not exist yet, into a folder that does: whole or not at all.
-
-    `content` is a function from the ending of the name, one of `endings`, to bytes; it is asked last.
-    """
-    path = Path(path).expanduser()
-    ending = path.suffix.lower()
-    if ending not in endings:
-        raise ValueError(f"{path.name!r} must end in {' or '.join(endings)}")
-    if os.path.lexists(path):
-        raise FileExistsError(f"{path} exists already; delete it first, or give another name")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content(ending))
-        _move_new(beside, path)
-    except FileExistsError:
-        raise FileExistsError(f"{path} exists already; delete it first, or give another name") from None
-    except OSError as error:
-        raise OSError(error.errno, f"{path} was not written: {error.strerror}; make room, or choose another "
-                                   "place") from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _move_new(source, target):
-    """Give a file its name in one move that never takes the place of another file."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links: somebody would have to come between the next two lines
-        if os.path.lexists(target):
-            raise FileExistsError(target) from None
-        os.replace(source, target)

@@ -7,14 +7,13 @@ record of numbers and small arrays, so they run in any process. Knows nothing of
 import dataclasses
 import functools
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from helpers import measures
+from helpers import files, measures
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations, pre_activation_extractor
 from helpers.ascent import ascend, only_the_result, soften
 from helpers.attacks import attacked
@@ -86,9 +85,8 @@ def network(recipe, weights=None):
     cnn, _ = train(recipe, verbose=0)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez(beside, *cnn.get_weights())
-        os.replace(beside, path)
+        with files.written(path) as part:
+            np.savez(part, *cnn.get_weights())
     return cnn
 
 

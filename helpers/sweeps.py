@@ -12,11 +12,14 @@ import importlib.metadata
 import io
 import multiprocessing
 import os
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
+
+from helpers import files
 
 TRAININGS = Path(__file__).resolve().parent.parent / "data" / "trainings"
 KEY, FAILED, SECONDS = "key", "failed", "seconds"  # columns of every table, with `versions`
@@ -34,7 +37,7 @@ def sweep(recipes, measure, executor=None):
     not begun. Introduced in notebook 11.
     """
     if executor is None:
-        yield from ((recipe, _result(_alone(measure, recipe))) for recipe in recipes)
+        yield from ((recipe, _alone(measure, recipe)) for recipe in recipes)
         return
     futures = {executor.submit(_timed, measure, recipe): recipe for recipe in recipes}
     try:
@@ -78,7 +81,7 @@ def read(name, folder=TRAININGS):
 
 
 def write(rows, arrays, name, folder=TRAININGS):
-    """Write a table and its arrays, each beside its place first, so what stood there is whole until it is replaced."""
+    """Write a table and its arrays; what stood there is whole until it is replaced."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -87,8 +90,10 @@ def write(rows, arrays, name, folder=TRAININGS):
     table.writeheader()
     table.writerows(rows)
     np.savez_compressed(packed, **{"/".join(place): array for place, array in arrays.items()})
-    _replace(folder / f"{name}.npz", packed.getvalue())  # first: an array without a row does no harm
-    _replace(folder / f"{name}.csv", text.getvalue().encode())
+    contents = {".npz": packed.getvalue(), ".csv": text.getvalue().encode()}  # an array without a row does no harm
+    for ending, content in contents.items():
+        with files.written(folder / f"{name}{ending}") as part:
+            part.write_bytes(content)
 
 
 def key_of(described):
@@ -114,10 +119,35 @@ def scheduler(address=None):
 
 
 def _alone(measure, recipe):
-    """The future of one measurement in a fresh process, done already."""
+    """The record of one measurement in a fresh process, or why there is none; it never outlives this call."""
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    with concurrent.futures.ProcessPoolExecutor(1, context) as executor:
-        return executor.submit(_timed, measure, recipe)
+    answer, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(theirs, measure, recipe))
+    try:
+        process.start()
+        theirs.close()
+        return answer.recv()
+    except EOFError:
+        process.join()
+        return {FAILED: f"its process died, exit code {process.exitcode}"}
+    finally:
+        if process.is_alive():
+            process.kill()
+
+
+def _send(pipe, measure, recipe):
+    """Measure in this process and send the record, or why there is none."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        pipe.send(_timed(measure, recipe))
+    except Exception as error:
+        pipe.send(_failed(error))
+
+
+def _end_with_parent():
+    """End this process as soon as the one that began it is gone: killed, it could not say so."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _timed(measure, recipe):
@@ -134,7 +164,11 @@ def _result(future):
     except (KeyboardInterrupt, concurrent.futures.CancelledError):
         raise
     except Exception as error:
-        return {FAILED: f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]}
+        return _failed(error)
+
+
+def _failed(error):
+    return {FAILED: f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]}
 
 
 def _with(rows, arrays, key, described, record):
@@ -166,15 +200,6 @@ def _number(text):
         return float(text)
     except ValueError:
         return text
-
-
-def _replace(path, content):
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

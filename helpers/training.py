@@ -6,16 +6,14 @@ nothing of figures. `python -m helpers.training` (`make model`) trains the shipp
 
 import dataclasses
 import json
-import os
 import shutil
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from helpers import checks
+from helpers import checks, files
 from helpers.activations import conv_layers, feature_extractor, mean_activations
 from helpers.ascent import step_uphill
 from helpers.data import digits_in_use, load_digits
@@ -296,7 +294,7 @@ class KeepBest(keras.callbacks.Callback):
         super().__init__()
         self.student, self.settings = student, settings
         self.best, self.history, self.done, self.highest = student.cnn.get_weights(), {}, 0, -np.inf
-        self.path = Path(folder).expanduser() / "state.npz" if folder else None
+        self.path = None if folder is None else checks.path(folder, "backup") / "state.npz"
         if self.path and self.path.exists():
             self._restore()
 
@@ -311,14 +309,13 @@ class KeepBest(keras.callbacks.Callback):
             self._store()
 
     def _store(self):
-        """All in one file that is written beside its place: a kill leaves the old one or the new one, whole."""
+        """All in one file: a kill leaves the old one or the new one, whole."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         about = json.dumps([self.settings, self.history, self.done, self.highest])
         arrays = {f"best_{place}": value for place, value in enumerate(self.best)}
         arrays |= {f"now_{place}": np.asarray(variable) for place, variable in enumerate(self._variables())}
-        beside = self.path.with_suffix(".part.npz")
-        np.savez(beside, about=np.array(about), **arrays)
-        os.replace(beside, self.path)
+        with files.written(self.path) as part:
+            np.savez(part, about=np.array(about), **arrays)
 
     def _restore(self):
         try:

@@ -1,5 +1,6 @@
 """models: the networks are those of the articles, and bad files are refused."""
 
+import errno
 import random
 
 import keras
@@ -153,11 +154,11 @@ def test_a_model_comes_back_and_a_failed_save_leaves_the_old_file_whole(tmp_path
 
     def full(file):
         file.write_bytes(b"half")
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(model, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="mine.keras was not written: No space left on device; make room"):
         save_cnn(model, path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(ValueError, match="let it end in .keras"):
+    with pytest.raises(ValueError, match="must end in .keras"):
         save_cnn(model, tmp_path / "mine.h5")
