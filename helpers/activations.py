@@ -15,6 +15,7 @@ from helpers import checks
 from helpers.graph import bytes_per_image, call_of, image_of, maker_of, readers_of, refuse_channels_first
 
 BATCH_BYTES = 64e6  # of the largest maps on the way: so many images are looked at together, whatever the network
+FAR_OUT = 1e3  # deviations: what an image in model space never holds
 NORMALIZATIONS = tuple(
     getattr(keras.layers, f"{kind}Normalization") for kind in ("Batch", "Group", "Layer", "Unit", "RMS")
 )
@@ -40,7 +41,8 @@ class Extractor(keras.Model):
         Raises ValueError for images of another size than the network's and for NaN in what goes in or comes out.
         """
         _check_weights(self)
-        return _finite(self.compiled_forward(checks.images(images, self.input_shape[1:])))
+        images = checks.images(images, self.input_shape[1:])
+        return _finite(self.compiled_forward(images), images)
 
 
 def feature_extractor(model, layer):
@@ -190,19 +192,22 @@ def conv_layers(model):
 
 def _answers_in_batches(features, images, batch_size):
     """Yield the answers of an extractor, or of any model with one output, to as many images as fit the memory."""
-    images = checks.images(images, features.input_shape[1:])
+    images = checks.images(images, checks.network(features, "features").input_shape[1:])
     most = max(1, int(BATCH_BYTES / bytes_per_image(features, images.shape[1:])))
     size = min(checks.whole(batch_size, "batch_size", 1), most)
     forward = getattr(features, "compiled_forward", features)
     _check_weights(features)
     for first in range(0, len(images), size):
-        yield _finite(forward(images[first : first + size]))
+        yield _finite(forward(images[first : first + size]), images[first : first + size])
 
 
-def _finite(answers):
+def _finite(answers, images):
     answers = np.asarray(answers)
     if not (np.isfinite(answers.min()) and np.isfinite(answers.max())):
-        raise ValueError("the network answers NaN or infinite values; load the network or train it again")
+        largest = max(images.max(), -images.min())
+        remedy = (f"to images with values as large as {largest:.0e}; bring these to model space by images.standardize"
+                  if largest > FAR_OUT else "; load the network or train it again")
+        raise ValueError(f"the network answers NaN or infinite values{'' if remedy[0] == ';' else ' '}{remedy}")
     return answers
 
 
@@ -214,6 +219,8 @@ def _check_weights(layer):
 
 
 def _check_geometry(geometry, shape):
+    if not hasattr(geometry, "map_size"):
+        raise ValueError(f"geometry {checks.shown(geometry)} is none; pass the layer's row of receptive_fields(model)")
     if len(shape) != 4:
         raise ValueError(f"the layer gives {shape[-1]} single units; patches need a layer with maps")
     given, found = (*geometry.map_size, geometry.maps), shape[1:]
@@ -223,7 +230,9 @@ def _check_geometry(geometry, shape):
 
 
 def _extractor(model, layer, find_output):
-    known = _extractors.setdefault(model, {})
+    if not isinstance(layer, str):
+        raise ValueError(f"layer {checks.shown(layer)} is no name of a layer; give one, such as 'Conv2D_3'")
+    known = _extractors.setdefault(checks.network(model), {})
     if (find_output, layer) not in known:
         refuse_channels_first(model)
         images, output = find_output(model, call_of(model, layer))

@@ -16,6 +16,7 @@ from helpers.images import standardize
 
 FEW_IMAGES, FEW_PIXELS = 8, 50_000  # up to so many a step is so short that
 STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait
+OBJECTIVE = "Channels(features, [7])"  # an example of one
 _asked_to_stop = ContextVar("asked_to_stop", default=lambda: False)
 
 
@@ -112,8 +113,9 @@ def report_steps(steps, reports=6):
     come back when there are not enough to tell apart. Source: article VIII (where a short run lost its reports,
     catalogue B4).
     """
+    steps, reports = checks.whole(steps, "steps"), checks.whole(reports, "reports", 0, 1000)
     first = max(1, steps // 2**reports)
-    middle = first * 2 ** np.arange(reports)
+    middle = first * 2 ** np.arange(min(reports, 60))
     return np.unique(np.r_[0, middle[middle < steps], max(0, steps - 1)])
 
 
@@ -141,6 +143,7 @@ def gradients(objective, images):
     `(n, height, width, maps)` too, where the objective reads those. Raises ValueError for images that are no batch or
     hold NaN, and for an objective that does not depend on them. Introduced in notebook 08.
     """
+    checks.function(objective, "objective", OBJECTIVE)
     images = tf.constant(checks.images(images))
     values, slopes = _compiled_slopes(objective, images)
     return _checked_values(values, images, 0), slopes.numpy()
@@ -169,12 +172,13 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     an objective that does not give one finite number per image. Source: articles VIII and IX. Introduced in
     notebook 04.
     """
+    checks.function(objective, "objective", OBJECTIVE), checks.function(reports, "reports", "range")
     images = tf.constant(checks.images(images, name="the start images"))
     step_sizes = checked_step_sizes(step_sizes)
     rules = (checks.function(project, "project", "standardize"),
              checks.function(precondition, "precondition", "soften"), checks.function(move, "move", "great_circle"))
     images, steps, made = project(images), len(step_sizes), 0
-    reporting = {int(state) for state in reports(steps + 1)}
+    reporting = set(checks.numbers(reports(steps + 1), "the reported states", dtype=float).ravel().astype(int).tolist())
     longest = STEPS_AT_ONCE if _few(images) else 1
     try:
         for begin in range(0, steps, longest):
@@ -267,8 +271,10 @@ def _explain(attempt, images):
     except tf.errors.OpError as error:
         raise ValueError(f"the objective fails for images of shape {tuple(images.shape)}: "
                          f"{error.message.splitlines()[0]}") from None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise error from None
+    except TypeError as error:
+        raise ValueError(f"the objective fails for images of shape {tuple(images.shape)}: {error}") from error
     _checked_values(values, images, 0)
 
 
@@ -299,7 +305,10 @@ def _slopes(objective, images):
     """What the objective says of the images `(n,)`, and its gradients: the only place where any are taken."""
     with tf.GradientTape() as tape:
         tape.watch(images)
-        values = tf.cast(objective(images), tf.float32)  # (n,)
+        values = objective(images)  # (n,)
+        if values is None:
+            raise ValueError("the objective gives None; let it return one number for each image")
+        values = tf.cast(values, tf.float32)
     slopes = tape.gradient(values, images)
     if slopes is None:
         raise ValueError("the objective does not depend on the images, so there is nothing to climb")

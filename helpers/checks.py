@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 REAL = "buif"  # kinds of numpy's numbers: truths, unsigned, whole, with a fraction
+LARGEST = 1e12  # in images: the squares of much larger values, and their sums, are no numbers in 32 bits any more
 
 
 def number(value, name, least=-np.inf, most=np.inf, above=-np.inf):
@@ -33,6 +34,18 @@ def whole(value, name, least=0, most=np.inf):
         found = None
     if found is None or not least <= found <= most:
         raise ValueError(f"{name} {shown(value)} is out of range; use a whole number{_range(least, most)}")
+    return found
+
+
+def wholes(value, name, count=2, least=0, words="(height, width)"):
+    """Return `value` as a tuple of `count` ints of `least` or more, what the `words` say; a single one serves all."""
+    entries = list(value) if np.iterable(value) and not isinstance(value, (str, dict)) else [value] * count
+    try:
+        found = tuple(whole(entry, name, least) for entry in entries)
+    except ValueError:
+        found = ()
+    if len(found) != count:
+        raise ValueError(f"{name} {shown(value)} does not fit; give {words}, whole numbers of {least} or more")
     return found
 
 
@@ -68,7 +81,7 @@ def path(value, name="path"):
 
 def network(value, name="model"):
     """Return `value`, which must be a Keras model, or something that can be asked like one."""
-    if not (callable(value) and hasattr(value, "input_shape") and hasattr(value, "output_shape")):
+    if not (callable(value) and (hasattr(value, "layers") or hasattr(value, "output_shape"))):
         raise ValueError(f"{name} {shown(value)} is no network; give a Keras model, such as models.load_cnn()")
     return value
 
@@ -103,6 +116,9 @@ def images(values, shape=(None, None, None), name="images"):
         raise ValueError(f"{name} have shape {found.shape}; a batch is (n, height, width, channels){remedy}")
     if 0 in found.shape:
         raise ValueError(f"{name} have shape {found.shape}, so there is no image in them; give at least one")
+    if max(-found.min(), found.max()) > LARGEST:
+        raise ValueError(f"{name} hold values as large as {max(-found.min(), found.max()):.0e}, of which no deviation "
+                         f"can be calculated; divide them, {LARGEST:.0e} is the most")
     if not _fits(found.shape[1:], shape):
         raise ValueError(f"{name} have shape {found.shape}; the network sees {_shape((None, *shape))}, so "
                          f"{_remedy(found.shape[1:], shape)}")

@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import sklearn.datasets
 
+from helpers import checks
 from helpers.files import written
 from helpers.images import standardize
 from helpers.ink import digit_from_ink, load_digit, mnist_manner  # noqa: F401 - two of them found here as well
@@ -70,8 +71,7 @@ def load_digits(split, dataset="mnist"):
     A file that is cut off or holds something else is a ValueError; a variable that names no file, or Fashion-MNIST
     that cannot be had, a FileNotFoundError. Introduced in notebook 02.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split {split!r} is unknown; choose 'train' or 'test'")
+    checks.choice(split, "split", ("train", "test"))
     arrays, _ = _found(dataset)
     pixels = arrays[f"x_{split}"][..., np.newaxis]  # (n, 28, 28, 1)
     images = np.empty(pixels.shape, np.float32)
@@ -99,8 +99,7 @@ def load_small_digits():
 
 def _found(dataset):
     """Return the four arrays of a data set, and the sentence that says what they are."""
-    if dataset not in (*DATA_SETS, SMALL):
-        raise ValueError(f"dataset {dataset!r} is unknown; choose {', '.join(map(repr, (*DATA_SETS, SMALL)))}")
+    checks.choice(dataset, "dataset", (*DATA_SETS, SMALL))
     if dataset == SMALL:
         return _small_digits(), f"{SMALL_DIGITS}."
     wanted = DATA_SETS[dataset]

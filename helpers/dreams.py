@@ -94,6 +94,9 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
     tiles of fewer than 28 pixels and an overlap out of range. Source: article DD-III and its addendum. Introduced in
     notebook 07.
     """
+    checks.function(aim, "aim", "same_map(features, 56)")
+    if offsets is not None and not isinstance(offsets, np.random.Generator):
+        raise ValueError(f"offsets {checks.shown(offsets)} does not fit; give None or np.random.default_rng(4)")
     if hasattr(aim, "_fields"):
         raise ValueError("carve_tiles takes an aim, such as same_map(features, 56), not an objective")
     sight = sight_of(aim, sight)
@@ -130,6 +133,7 @@ def carve_cascade(aim, photo, tiles=(1, 2, 4, 8), passes=1, **options):
 
 def same_map(features, index):
     """Return an aim for tiles (see `carve_tiles`): all climb map `index`."""
+    index = checks.index(index, _maps(features))
     return _aim(features, lambda starts, numbers: [index] * len(starts))
 
 
@@ -138,12 +142,15 @@ def listed_maps(features, indices):
 
     Tiles are counted row by row, those that an overlap puts between the others included.
     """
+    indices = [checks.index(index, _maps(features)) for index in indices] if np.iterable(indices) else []
+    if not indices:
+        raise ValueError("there are no indices of maps to climb; give at least one, such as [56]")
     return _aim(features, lambda starts, numbers: [indices[number % len(indices)] for number in numbers])
 
 
 def random_maps(features, seed):
     """Return an aim for tiles: each climbs a map drawn at random, the same one in every pass."""
-    maps = features.output_shape[-1]
+    maps, seed = _maps(features), checks.whole(seed, "seed")
     return _aim(features, lambda starts, numbers: [int(np.random.default_rng((seed, number)).integers(maps))
                                                    for number in numbers])  # fmt: skip
 
@@ -169,12 +176,12 @@ def carve_region(objective, photo, region, passes=4, step_sizes=CARVING, strengt
     """
     sight = sight_of(objective, sight)
     photo, passes, strength = _checked(photo, passes, strength, sight)
-    row, column, height, width = region
-    if min(row, column) < 0 or row + height > photo.shape[0] or column + width > photo.shape[1]:
-        raise ValueError(f"region {tuple(region)} reaches beyond the photo of {photo.shape[0]} x {photo.shape[1]}; "
+    row, column, height, width = region = checks.wholes(region, "region", 4, 0, "(row, column, height, width)")
+    if row + height > photo.shape[0] or column + width > photo.shape[1]:
+        raise ValueError(f"region {region} reaches beyond the photo of {photo.shape[0]} x {photo.shape[1]}; "
                          "give (row, column, height, width)")
     if min(height, width) < _smallest(sight):
-        raise ValueError(f"region {tuple(region)} is too small; it needs {_smallest(sight)} pixels along each edge")
+        raise ValueError(f"region {region} is too small; it needs {_smallest(sight)} pixels along each edge")
     feather = checks.number(feather, "feather", least=0, most=0.5)
     inside = (slice(None), slice(row, row + height), slice(column, column + width))
     share = strength * np.outer(_fading(height, feather), _fading(width, feather))[..., None]
@@ -205,7 +212,7 @@ def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, st
     if fixed != (None, None):
         raise ValueError(f"octaves need a network that takes images of any size, this one sees {fixed}; give "
                          "geometry.any_size(model) to feature_extractor")
-    sight = sight_of(objective, sight)
+    sight, largest = sight_of(objective, sight), checks.whole(largest, "largest", 1)
     photo, octaves, strength = _checked(photo, octaves, strength, sight)
     climb = partial(_climbed_change, objective, step_sizes, precondition)
     seen, change = _as_seen(photo, sight), np.zeros((1, 1, 1, 1), np.float32)
@@ -238,6 +245,10 @@ def carve_with_correction(objective, photo, passes=4, step_sizes=CARVING):
         yield np.clip(mean + deviation * picture[0], 0, 1)
 
 
+def _maps(features):
+    return checks.network(features, "features").output_shape[-1]
+
+
 def _aim(features, choose):
     """An aim for tiles: `choose` gives the map of each, and `sight_of` finds what the network sees."""
 
@@ -261,6 +272,7 @@ def _as_seen(photo, sight, planes=luma):
     """The photo as one image or several `(n, height, width, channels)` of as many channels as the network sees."""
     if sight[2] not in (1, 3):
         raise ValueError(f"the network sees {sight[2]} channels; a photo is for one that sees 1 (gray) or 3 (color)")
+    checks.function(planes, "planes", "luma")
     return planes(photo) if sight[2] == 1 else np.broadcast_to(photo, (1, *photo.shape[:2], 3))
 
 
@@ -308,13 +320,13 @@ def _with_moments(images, moments, around):
 
 def _grid(shape, tiles, overlap, smallest):
     """(size, step) of the tiles in pixels, each (height, width)."""
-    counts = np.broadcast_to(tiles, 2)
+    counts = checks.wholes(tiles, "tiles", least=1, words="(rows, columns)")
     most = [length // smallest for length in shape]
-    if counts.dtype.kind not in "iu" or any(not 1 <= count <= limit for count, limit in zip(counts, most)):
+    if any(not 1 <= count <= limit for count, limit in zip(counts, most)):
         raise ValueError(f"{tiles!r} tiles along an edge do not fit: a tile needs {smallest} pixels, so use 1 to "
                          f"{most[0]} rows and 1 to {most[1]} columns for this photo")
     overlap = checks.number(overlap, "overlap", least=0, most=0.75)
-    size = tuple(-(-length // int(count)) for length, count in zip(shape, counts))
+    size = tuple(-(-length // count) for length, count in zip(shape, counts))
     return size, tuple(part if count == 1 else max(1, round(part * (1 - overlap))) for part, count in zip(size, counts))
 
 
@@ -328,8 +340,7 @@ def _window(length, largest):
 
 def _octave_sizes(shape, octaves, scale, smallest):
     """The sizes (height, width) of the octaves, smallest first."""
-    if not scale > 1:
-        raise ValueError(f"scale {scale!r} is out of range; each octave must be smaller than the next, by more than 1")
+    scale = checks.number(scale, "scale", above=1)
     sizes = [tuple(round(length / scale**octave) for length in shape) for octave in reversed(range(octaves))]
     if sizes and min(sizes[0]) < smallest:
         raise ValueError(f"{octaves} octaves of scale {scale} shrink the photo to {sizes[0]}; use fewer or a smaller "

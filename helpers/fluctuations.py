@@ -32,7 +32,7 @@ def numbered_fluctuations(numbers, amplitudes, seed, size=28, channels=1):
 
     Nothing is drawn for the images in between, so number 100,000 costs no more than number 0.
     """
-    height, width = np.broadcast_to(size, 2).tolist()
+    height, width = checks.wholes(size, "size", least=1)
     edge = max(height, width)
     _check_amplitudes(amplitudes, edge)
     checks.whole(seed, "seed")
@@ -86,10 +86,11 @@ def _enlarging(grid, edge):
 
 
 def _check_amplitudes(amplitudes, size):
+    if not isinstance(amplitudes, dict):
+        raise ValueError(f"amplitudes {checks.shown(amplitudes)} must be a dict {{grid size: weight}}, as {{3: 0.5}}")
     for grid, weight in amplitudes.items():
         if not (isinstance(grid, (int, np.integer)) and 2 <= grid <= size):
             raise ValueError(f"grid size {grid!r} does not fit; use whole numbers from 2 to {size}")
-        if not (np.isfinite(weight) and weight >= 0):
-            raise ValueError(f"weight {weight!r} of grid {grid} must be a number of 0 or more")
+        checks.number(weight, f"the weight of grid {grid}", least=0)
     if not any(weight > 0 for weight in amplitudes.values()):
         raise ValueError(f"amplitudes {amplitudes} are all zero; give at least one grid a weight above 0")

@@ -55,6 +55,7 @@ def contrast(images, center=0.33, gain=1.0):
     -1..2 deviations and suits OIPs, which are dark with a few bright strokes; (0.46, 0.8) suits
     photographs (articles VII, DD-I and DD-III; the definition is ours).
     """
+    center, gain = checks.number(center, "center"), checks.number(gain, "gain")
     shown = tf.clip_by_value(center + gain * _standardize(_batch(images)) / 3.0, 0.0, 1.0)
     return _like(images, shown)
 
@@ -64,16 +65,14 @@ def resize(images, size):
 
     `size` is `(height, width)`. Bicubic interpolation overshoots at edges: values may leave their range.
     """
-    height, width = size
-    if min(height, width) < 1:
-        raise ValueError(f"size {size} has no pixels; give (height, width) of at least 1")
-    return _like(images, tf.image.resize(_batch(images), (height, width), method="bicubic", antialias=True))
+    size = checks.wholes(size, "size", least=1)
+    return _like(images, tf.image.resize(_batch(images), size, method="bicubic", antialias=True))
 
 
 def gray(images):
     """Return color images `(n, height, width, 3)` as their luma `(n, height, width, 1)`."""
-    batch = _batch(images) if tf.is_tensor(images) else np.asarray(images, np.float32)
-    if batch.ndim != 4 or batch.shape[-1] != 3:
+    batch = images if tf.is_tensor(images) else checks.images(images)
+    if batch.shape[-1] != 3:
         raise ValueError(f"images have shape {tuple(batch.shape)}; gray needs 3 channels (red, green, "
                          "blue), (n, height, width, 3)")
     return batch @ np.float32(LUMA)[:, np.newaxis]
@@ -85,12 +84,13 @@ def cut_tiles(photo, size, step):
     `size` and `step` are (height, width) in pixels; where the step is smaller than the size, tiles overlap.
     Raises ValueError if the tiles do not end exactly at the photo's edge. Introduced in notebook 07.
     """
-    return np.concatenate(list(tile_batches(photo, size, step)))
+    checks.numbers(photo, "the photo", (None, None, None))
+    return np.concatenate(list(tile_batches(np.asarray(photo), size, step)))
 
 
 def tile_batches(photo, size, step, at_once=256):
     """Yield what `cut_tiles` returns, `at_once` tiles at a time: those of a large photo need not fit into memory."""
-    _check_tiling(photo.shape[:2], size, step)
+    _, size, step = _tiling(photo.shape[:2], size, step)
     windows = np.lib.stride_tricks.sliding_window_view(photo, size, axis=(0, 1))[:: step[0], :: step[1]]
     for first in range(0, windows.shape[0] * windows.shape[1], at_once):
         last = min(first + at_once, windows.shape[0] * windows.shape[1])
@@ -105,16 +105,22 @@ def join_tiles(tiles, shape, step):
     counts most in its middle and next to nothing at its edge, so an overlap leaves no seam. `tiles` may be made
     one by one while they are joined.
     """
-    tiles = iter(tiles)
-    first = np.asarray(next(tiles))
-    size = first.shape[:2]
-    _check_tiling(shape, size, step)
+    tiles = iter(tiles if np.iterable(tiles) else ())
+    first = np.asarray(next(tiles, None))
+    if first.ndim != 3:
+        raise ValueError(f"a tile has shape {first.shape}; give tiles (n, height, width, channels), at least one")
+    shape, size, step = _tiling(shape, first.shape[:2], step)
     starts = [range(0, length - part + 1, move) for length, part, move in zip(shape, size, step)]
     fades = [np.sin(np.pi * (np.arange(part) + 0.5) / part) ** 2 for part in size]
     window = np.float32(np.outer(*fades)[..., None])
     total = np.zeros((*shape, first.shape[2]), np.float32)
-    for tile, (row, column) in zip(chain([first], tiles), product(*starts), strict=True):
+    corners = list(product(*starts))
+    for place, tile in enumerate(chain([first], tiles)):
+        row, column = corners[place] if place < len(corners) else (0, 0)
         total[row : row + size[0], column : column + size[1]] += window * tile
+    if place + 1 != len(corners):
+        raise ValueError(f"{place + 1} tiles do not make up a photo of {shape}; with steps of {step} it takes "
+                         f"{len(corners)}")
     for axis, (length, fade, begins) in enumerate(zip(shape, fades, starts)):
         weights = np.zeros(length)
         for begin in begins:
@@ -145,6 +151,7 @@ def same_padding(size, kernel, stride, padding="same"):
 
 def pool(maps, size, take=np.max):
     """Return what `take`, such as `np.max` or `np.mean`, makes of each `size` x `size` square of maps, side by side."""
+    size = checks.whole(size, "size", least=1)
     windows = np.lib.stride_tricks.sliding_window_view(maps, (size, size), axis=(1, 2))[:, ::size, ::size]
     return take(windows, axis=(-2, -1))
 
@@ -156,8 +163,7 @@ def local_moments(images, window):
     both change so slowly that they are calculated from means over blocks, which a large photo needs for memory's
     sake. Introduced in notebook 07.
     """
-    images = np.asarray(images, np.float32)
-    area = np.broadcast_to(window, 2)
+    images, area = checks.images(images), checks.wholes(window, "window", least=1)
     block = max(1, int(min(area)) // FINE)
     means, squares = _block_means(images, block)
     sizes = (1, *(max(1, round(length / block)) for length in area), 1)
@@ -210,10 +216,14 @@ def _block_means(images, block):
     return blocks.mean(axis=(2, 4), dtype=np.float64), squares.astype(np.float64)
 
 
-def _check_tiling(shape, size, step):
+def _tiling(shape, size, step):
+    """The (height, width) of a photo, of its tiles and between these, refused unless they end at its edges."""
+    shape, size, step = (checks.wholes(value, name, least=1)
+                         for value, name in ((shape, "shape"), (size, "size"), (step, "step")))
     for length, part, move in zip(shape, size, step):
-        if not 1 <= move <= part <= length or (length - part) % move:
-            raise ValueError(f"tiles of {tuple(size)} every {tuple(step)} pixels do not fit a photo of {tuple(shape)}")
+        if not move <= part <= length or (length - part) % move:
+            raise ValueError(f"tiles of {size} every {step} pixels do not fit a photo of {shape}")
+    return shape, size, step
 
 
 def _standardize(batch):
@@ -224,7 +234,7 @@ def _standardize(batch):
 
 
 def _batch(images):
-    batch = tf.cast(images, tf.float32)
+    batch = tf.cast(images if tf.is_tensor(images) else checks.images(images), tf.float32)
     if batch.shape.rank != 4:
         raise ValueError(f"images have shape {tuple(batch.shape)}; a batch is (n, height, width, channels)")
     return batch

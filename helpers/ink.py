@@ -7,6 +7,7 @@ import numpy as np
 import scipy.ndimage
 from PIL import Image
 
+from helpers import checks
 from helpers.images import gray, standardize
 from helpers.photos import load_whole_photo, name_of
 
@@ -44,8 +45,8 @@ def digit_from_ink(ink):
     thinner than MNIST's are made as thick as its thin ones. Raises ValueError for ink outside 0..1 or none at all.
     Source: LeCun, Cortes and Burges 1998. Used by the activation explorer (notebook 03).
     """
-    ink = np.asarray(ink, np.float32)
-    if ink.ndim != 2 or not np.isfinite(ink).all() or ink.min(initial=0) < 0 or ink.max(initial=0) > 1:
+    ink = checks.numbers(ink, "ink")
+    if ink.ndim != 2 or ink.min(initial=0) < 0 or ink.max(initial=0) > 1:
         raise ValueError(f"ink of shape {ink.shape} cannot be read; it must be (height, width) with values in 0..1")
     if not ink.any():
         raise ValueError("there is no ink; draw a digit first")

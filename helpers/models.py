@@ -36,6 +36,7 @@ def build_cnn(seed, variant="articles", start="glorot"):
     weights, a node and its six neighbors if every row is shifted by half a pixel. Raises ValueError for another
     word. Source: articles I and IX. Introduced in notebook 01.
     """
+    seed = checks.whole(seed, "seed")
     convolution, pooling = VARIANTS[checks.choice(variant, "variant", VARIANTS)]
     random = STARTS[checks.choice(start, "start", STARTS)]
     if variant == "hexagonal kernels":
@@ -78,7 +79,7 @@ def build_padded_cnn(seed):
 
     Maps keep their size in a convolution: 28 -> pool 14 -> pool 7 -> pool 3. Source: article DC.
     """
-    convolution = {"padding": "same", "activation": "relu"}
+    seed, convolution = checks.whole(seed, "seed"), {"padding": "same", "activation": "relu"}
     return keras.Sequential(
         [
             keras.Input((28, 28, 1), name="Image"),

@@ -18,6 +18,8 @@ import tensorflow as tf
 
 from helpers import checks
 
+NO_DATA = int | float | str | list | tuple | dict | range | np.generic | np.ndarray | type(None)
+
 
 class Channels(namedtuple("Channels", "features indices leak")):
     """Image i climbs the mean activation of feature map `indices[i]`.
@@ -33,7 +35,7 @@ class Channels(namedtuple("Channels", "features indices leak")):
     __slots__ = ()
 
     def __new__(cls, features, indices, leak=1.0):
-        indices = _whole_numbers(indices, "map index", lambda: features.output_shape[-1:])
+        indices = _whole_numbers(indices, "map index", lambda: _shape(features)[-1:])
         return super().__new__(cls, features, indices, _weight(leak, "leak", least=0, most=1))
 
     def __call__(self, images):
@@ -55,7 +57,7 @@ class Neurons(namedtuple("Neurons", "features positions")):
     __slots__ = ()
 
     def __new__(cls, features, positions):
-        return super().__new__(cls, features, _whole_numbers(positions, "position", lambda: features.output_shape[1:]))
+        return super().__new__(cls, features, _whole_numbers(positions, "position", lambda: _shape(features)[1:]))
 
     def __call__(self, images):
         activations = _answers(self.features, images)
@@ -82,7 +84,7 @@ class CrossEntropy(namedtuple("CrossEntropy", "model labels")):
     __slots__ = ()
 
     def __new__(cls, model, labels):
-        return super().__new__(cls, model, _whole_numbers(labels, "label", lambda: model.output_shape[-1:]))
+        return super().__new__(cls, model, _whole_numbers(labels, "label", lambda: _shape(model, "model")[-1:]))
 
     def __call__(self, images):
         probabilities = _answers(self.model, images)
@@ -190,6 +192,8 @@ class Mixed(namedtuple("Mixed", "objectives weights")):
     __slots__ = ()
 
     def __new__(cls, objectives, weights):
+        if not np.iterable(objectives) or hasattr(objectives, "_fields"):
+            raise ValueError(f"objectives {checks.shown(objectives)} must be a list, such as [WholeLayer(features)]")
         objectives = tuple(objectives)
         return super().__new__(cls, objectives, _weights(weights, len(objectives)))
 
@@ -214,7 +218,7 @@ class Jittered(namedtuple("Jittered", "objective state pixels")):
         state = getattr(generator, "state", generator)  # a variable is data to tf.function, a generator is not
         if isinstance(generator, np.random.Generator | np.random.BitGenerator | int | type(None)):
             raise ValueError(f"generator {generator!r} does not fit; use tf.random.Generator.from_seed(4)")
-        if isinstance(pixels, int | np.integer):
+        if not _is_data(pixels):
             pixels = tf.constant(checks.whole(pixels, "pixels"), tf.int32)
         return super().__new__(cls, objective, state, pixels)
 
@@ -241,6 +245,7 @@ def lp_norm(images, power=6):
 
 def _answers(features, images):
     """What `features` says of the images, in single precision; images of another size than it sees are refused."""
+    checks.function(features, "features", "feature_extractor(model, layer)")
     images, seen = tf.convert_to_tensor(images), getattr(features, "input_shape", None)
     if isinstance(seen, tuple) and len(seen) == 4:
         if not images.shape.is_compatible_with(seen):
@@ -259,7 +264,7 @@ def _check_count(chosen, activations, name):
 
 def _is_data(value):
     """Whether a value is a tensor already, or what TensorFlow puts in the place of one."""
-    return not isinstance(value, int | float | str | list | tuple | range | np.generic | np.ndarray | type(None))
+    return not isinstance(value, NO_DATA)
 
 
 def _weight(value, name, **limits):
@@ -278,10 +283,15 @@ def _weights(values, count):
 
 def _two_or_more(logits):
     """The shape `(classes,)` of the logits, refused where there is nothing to compare."""
-    if logits.output_shape[-1] < 2:
+    if _shape(logits, "logits")[-1] < 2:
         raise ValueError("the model has a single output, so there are no other classes to compare with; climb that "
                          "output alone with Channels(class_logits(model), [0])")
     return logits.output_shape[-1:]
+
+
+def _shape(features, name="features"):
+    """The shape of what an extractor, or any model, gives; refused where it is none."""
+    return checks.network(features, name).output_shape
 
 
 def _whole_numbers(values, name, limits):

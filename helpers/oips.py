@@ -108,10 +108,11 @@ def layer_zoo(model, layer, digits=(), **options):
     if len(features.output_shape) != 4:
         raise ValueError(f"layer {layer!r} has no feature maps but {features.output_shape[-1]} single units; "
                          f"the convolutional layers of this model are {', '.join(conv_layers(model)) or 'none'}")
-    if len(digits):
+    asked = not np.iterable(digits) or len(digits) > 0
+    if asked:
         digits = checks.images(digits, features.input_shape[1:], "digits")
     zoo = create_oips(model, layer, range(features.output_shape[-1]), **options)
-    if len(digits) == 0:
+    if not asked:
         return zoo
     return zoo._replace(excited=mean_activations(features, digits).max(axis=0)[zoo.indices] > 0)
 
@@ -135,6 +136,7 @@ def find_precursors(features, indices, candidates):
 
     One forward pass over the candidates serves all maps. Source: announced in article IX (Q8).
     """
+    candidates = checks.images(candidates, checks.network(features, "features").input_shape[1:], "candidates")
     answers = mean_activations(features, candidates)  # (candidates, maps)
     return candidates[answers[:, _map_indices(features, indices)].argmax(axis=0)]
 
@@ -148,6 +150,8 @@ def evolve_scales(objective, n, stages, seed, size=28):
     Source: "strategy 1" of article VIII, which was never shown there. Introduced in notebook 04.
     """
     images, climbs, made = 0, [], 0
+    if not isinstance(stages, list | tuple) or {len(stage) for stage in stages} != {3}:
+        raise ValueError(f"stages {checks.shown(stages)} must be a list of one or more (grid size, weight, step sizes)")
     for grid, weight, step_sizes in stages:
         images = standardize(images + weight * fluctuations(n, {grid: 1}, seed, size))
         climb = ascend(objective, images, step_sizes)

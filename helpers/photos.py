@@ -101,7 +101,7 @@ def save_film(path, photos, seconds_each=0.5):
     makers = {".gif": _gif, ".mp4": _mp4}
     path = files.place(path, tuple(makers), new=True)
     seconds_each = checks.number(seconds_each, "seconds_each", least=0.02, most=60)
-    photos = list(photos)
+    photos = list(photos if np.iterable(photos) else ())
     shapes = {np.shape(photo) for photo in photos}
     if len(shapes) != 1:
         raise ValueError(f"a film needs photos of one size, these have {sorted(shapes) or 'none'}")
@@ -205,11 +205,7 @@ def _clear_color_in_8_bits(photo):
 
 def _picture(photo):
     """A photo in pixel space as a Pillow image of 8 bits."""
-    photo = np.asarray(photo)
-    if photo.ndim != 3 or photo.shape[2] not in (1, 3) or 0 in photo.shape:
-        raise ValueError(f"the photo has shape {photo.shape}; it must be (height, width, 3) or (height, width, 1)")
-    if not np.isfinite(photo).all() or photo.min() < 0 or photo.max() > 1:
-        raise ValueError("the photo has values outside 0..1; images.to_display or np.clip bring it there")
+    photo = np.clip(checks.photo(photo), 0, 1)
     return Image.fromarray(np.round(255 * photo).astype(np.uint8).squeeze(2 if photo.shape[2] == 1 else ()))
 
 

@@ -170,7 +170,8 @@ def augment(images, seed, turn=10.0, zoom=0.1, shift=0.07):
     Each is turned by up to `turn` degrees either way, scaled by up to a share `zoom` and shifted by up to a
     share `shift` of its size; what comes in at the border repeats the border. Introduced in notebook 02.
     """
-    turn, zoom, shift = checks.number(turn, "turn"), checks.number(zoom, "zoom"), checks.number(shift, "shift")
+    turn, shift = checks.number(turn, "turn", least=0), checks.number(shift, "shift", least=0)
+    zoom = checks.number(zoom, "zoom", least=0, most=0.9)
     if not tf.is_tensor(images):
         images, seed = checks.images(images), checks.whole(seed, "seed")
     batch = tf.cast(images, tf.float32)
@@ -277,7 +278,12 @@ class _Student(keras.Model):
 
     def train_step(self, batch):
         images, labels = batch
-        return super().train_step((self.disturb(images, labels), labels))
+        disturbed = self.disturb(images, labels)
+        if not tf.is_tensor(disturbed) or not disturbed.shape.is_compatible_with(images.shape):
+            given = f"{'images ' * tf.is_tensor(disturbed)}{checks.shown(disturbed)}"
+            raise ValueError(f"disturb gives {given} for images of shape {tuple(images.shape)}; it must return images "
+                             "of that shape, as training.worst_case does")
+        return super().train_step((disturbed, labels))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)

@@ -536,10 +536,10 @@ def test_images_that_do_not_fit_are_refused_and_never_answered(read):
     model, good = sequential(activation="relu"), digits()
     read(model, good)  # compiled, which makes TensorFlow forget the size it was asked for
     for wrong in (good[:, :8], good[:, :, :8], np.pad(good, ((0, 0), (5, 5), (5, 5), (0, 0))), good.repeat(3, axis=3)):
-        with pytest.raises(ValueError, match=r"images have shape .*; the network sees \(n, 9, 9, 1\)"):
+        with pytest.raises(ValueError, match=r"(images|candidates) have shape .*; the network sees \(n, 9, 9, 1\)"):
             read(model, wrong)
     for wrong in (good[0], good[..., 0], good[:0], good * np.nan, good.astype(str)):
-        with pytest.raises(ValueError, match="^images "):
+        with pytest.raises(ValueError, match="^(images|candidates) "):
             read(model, wrong)
 
 

@@ -1,5 +1,7 @@
 """One sentence for every unsuitable argument, the same one wherever it is given."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,14 @@ TABLE = [  # (function, arguments, what its sentence says)
     (checks.whole, ("1", "n", 1), "n '1' is out of range"),
     (checks.whole, (NAN, "n"), "n nan is out"),
     (checks.whole, (range(3), "n"), r"n range\(0, 3\) is out"),
+    (checks.wholes, ((0, 5), "size", 2, 1), r"size \(0, 5\) does not fit; give \(height, width\), whole"),
+    (checks.wholes, ("ab", "size"), "size 'ab' does not fit"),
+    (checks.wholes, (None, "size"), "size None does not fit"),
+    (checks.wholes, ((1, 2, 3), "size"), r"size \(1, 2, 3\) does not fit"),
+    (checks.path, (3,), "path 3 is no path; give a str or a pathlib.Path"),
+    (checks.path, (b"x.png", "backup"), "backup b'x.png' is no path"),
+    (checks.network, (None,), r"model None is no network; give a Keras model, such as models.load_cnn\(\)"),
+    (checks.network, (len, "features"), "features <built-in function len> is no network"),
     (checks.index, (-1, 4), "map index -1 does not exist: this layer has 0 to 3"),
     (checks.index, (4, 4), "map index 4 does not exist"),
     (checks.index, (1.0, 4), "map index 1.0 does not exist"),
@@ -49,6 +59,7 @@ TABLE = [  # (function, arguments, what its sentence says)
     (checks.images, (BATCH[0, ..., 0],), r"one gray image is images\[np.newaxis, ..., np.newaxis\]"),
     (checks.images, (BATCH[:0],), r"shape \(0, 28, 28, 1\), so there is no image in them"),
     (checks.images, (BATCH * NAN,), "images hold NaN"),
+    (checks.images, (BATCH + 1e38,), r"images hold values as large as 1e\+38, of which no deviation can be calculated"),
     (checks.images, (BATCH, (27, 28, 1), "digits"), r"digits have .*network sees \(n, 27, 28, 1\), .*images.resize"),
     (checks.images, (BATCH, (28, None, 3)), r"the network sees \(n, 28, any, 3\), so give it images with as many"),
     (checks.images, (np.zeros((1, 9, 9, 3)), (9, 9, 1)), "images.gray makes one channel of three"),
@@ -90,6 +101,9 @@ def test_an_unsuitable_argument_is_refused_in_one_sentence(check, arguments, sen
         (checks.whole, (np.uint8(3), "n"), 3),
         (checks.whole, (0, "n"), 0),
         (checks.whole, (10**30, "seed"), 10**30),
+        (checks.wholes, ((np.int64(3), 4), "size"), (3, 4)),
+        (checks.wholes, (3, "size"), (3, 3)),
+        (checks.path, ("a/b.png",), Path("a/b.png")),
         (checks.index, (3, 4), 3),
         (checks.choice, ("test", "split", ("train", "test")), "test"),
         (checks.function, (len, "measure", "len"), len),

@@ -343,7 +343,7 @@ def test_a_part_that_does_not_fit_together_is_refused(monkeypatch, tmp_path, arr
 
 
 def test_an_unknown_data_set_is_refused():
-    with pytest.raises(ValueError, match="dataset 'cifar' is unknown; choose 'mnist', 'fashion_mnist', 'scikit-learn'"):
+    with pytest.raises(ValueError, match="dataset 'cifar' is unknown; choose 'mnist' or 'fashion_mnist' or"):
         data.load_digits("test", dataset="cifar")
 
 

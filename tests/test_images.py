@@ -98,7 +98,7 @@ def test_gray_refuses_an_image_that_is_gray_already():
 
 
 def test_a_size_without_pixels_is_refused(images):
-    with pytest.raises(ValueError, match="no pixels"):
+    with pytest.raises(ValueError, match=r"size \(0, 5\) does not fit; give \(height, width\)"):
         resize(images, (0, 5))
 
 
@@ -180,7 +180,7 @@ def test_blended_tiles_make_a_ramp_and_no_step():
 @pytest.mark.parametrize("shape, size, step", [((10, 10), (4, 4), (4, 4)), ((4, 4), (5, 4), (1, 1)),
                                                ((8, 8), (4, 4), (5, 5)), ((8, 8), (4, 4), (0, 4))])
 def test_tiles_that_do_not_fit_are_refused(shape, size, step):
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="do(es)? not fit"):
         cut_tiles(np.zeros((*shape, 1)), size, step)
 
 

@@ -302,7 +302,7 @@ def test_bad_input_is_one_clear_error(features, wide):
     broken = photo.copy()
     broken[3, 4, 1] = np.nan
     refused = {
-        "do not fit": [carve_tiles(aim, photo, wrong) for wrong in (0, -1, 3, 2.0, (2, 4), (3, 1), True)],
+        "do(es)? not fit": [carve_tiles(aim, photo, wrong) for wrong in (0, -1, 3, 2.0, (2, 4), (3, 1), True)],
         "overlap .* out of range": [carve_tiles(aim, photo, overlap=wrong) for wrong in (-0.1, 0.8, np.nan)],
         "NaN": [carve_tiles(aim, broken), carve_region(objective, broken, (0, 0, 30, 30)), carve_octaves(wide, broken)],
         "needs 28": [carve_tiles(aim, photo[:27]), carve_region(objective, photo, (0, 0, 27, 40)),
@@ -310,7 +310,8 @@ def test_bad_input_is_one_clear_error(features, wide):
         "has shape": [carve_tiles(aim, photo[..., 0]), carve_octaves(wide, photo[..., :2])],
         "passes": [carve_tiles(aim, photo, passes=-1), carve_tiles(aim, photo, passes=1.5)],
         "strength": [carve_tiles(aim, photo, strength=-1), carve_octaves(wide, photo, strength=np.inf)],
-        "beyond the photo": [carve_region(objective, photo, (row, 0, 30, 30)) for row in (40, -1)],
+        "beyond the photo": [carve_region(objective, photo, (40, 0, 30, 30))],
+        "region .* does not fit": [carve_region(objective, photo, wrong) for wrong in ((-1, 0, 30, 30), None, "a")],
         "feather": [carve_region(objective, photo, (0, 0, 30, 30), feather=0.6)],
         "scale .* out of range": [carve_octaves(wide, photo, scale=wrong) for wrong in (1, 0.5, -1, np.nan)],
         "28 pixels or more": [carve_octaves(wide, photo, octaves=9)],
