@@ -112,7 +112,8 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
         before = (0, 0) if offsets is None or np.prod(tiles) == 1 else offsets.integers(0, step)
         change += strength * _blended(climbs, (seen + change)[0], size, step, at_once, before)
         if moments is not None:
-            change = _with_moments(seen + change, moments, around) - seen
+            change = _with_moments(seen + change, moments, around)
+            change -= seen
         yield _with_change(photo, change)
 
 
@@ -313,9 +314,12 @@ def _blended(changes, plane, size, step, at_once=1, before=(0, 0)):
 
 def _with_moments(images, moments, around):
     """The images with the means and deviations `moments` around every pixel, in a window of `around` pixels."""
-    means, deviations = local_moments(images, around)
-    gains = np.minimum(moments[1] / np.maximum(deviations, NOTHING), MOST_GAIN)
-    return moments[0] + (images - means) * gains
+    means, gains = local_moments(images, around)
+    np.divide(moments[1], np.maximum(gains, NOTHING, out=gains), out=gains)  # in place: a photo may be large
+    result = np.subtract(images, means, out=means)
+    result *= np.minimum(gains, MOST_GAIN, out=gains)
+    result += moments[0]
+    return result
 
 
 def _grid(shape, tiles, overlap, smallest):

@@ -14,6 +14,7 @@ from helpers import checks
 
 PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
 FINE = 256  # pixels of a window that local moments look at, along an edge, before they look at blocks of pixels
+BAND = 2**22  # values of which local moments are found at once
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
 
 
@@ -164,13 +165,10 @@ def local_moments(images, window):
     sake. Introduced in notebook 07.
     """
     images, area = checks.images(images), checks.wholes(window, "window", least=1)
-    block = max(1, int(min(area)) // FINE)
-    means, squares = _block_means(images, block)
-    sizes = (1, *(max(1, round(length / block)) for length in area), 1)
-    means, squares = (scipy.ndimage.uniform_filter(values, sizes, mode="reflect") for values in (means, squares))
-    deviations = np.sqrt(np.maximum(squares - means**2, 0))
+    block = max(1, min(area) // FINE)
     if block == 1:
-        return np.float32(means), np.float32(deviations)
+        return _moments_in_bands(images, area)
+    means, deviations = _moments(*_block_means(images, block), [max(1, round(length / block)) for length in area])
     height, width = images.shape[1:3]
     enlarged = (resize(values, [length * block for length in values.shape[1:3]])[:, :height, :width]
                 for values in (means, deviations))
@@ -204,11 +202,31 @@ def with_spectrum(magnitudes):
     return project
 
 
+def _moments(means, squares, area):
+    """The moments of windows, from values (or means of blocks) and their squares in double precision."""
+    size = 1, *area, 1
+    means, squares = (scipy.ndimage.uniform_filter(values, size, mode="reflect") for values in (means, squares))
+    squares -= means**2
+    return means, np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+
+
+def _moments_in_bands(images, area):
+    """The moments of windows around every pixel, some rows at a time: double precision of a whole photo is large."""
+    above, below = area[0] // 2, area[0] - area[0] // 2 - 1
+    rows = np.pad(np.arange(images.shape[1]), (above, below), mode="symmetric")  # as a window goes beyond the edge
+    at_once = max(1, BAND // images[:, 0].size)
+    means, deviations = np.empty_like(images), np.empty_like(images)
+    for first in range(0, images.shape[1], at_once):
+        last = min(first + at_once, images.shape[1])
+        band = images[:, rows[first : last + above + below]].astype(np.float64)
+        found = _moments(band, band**2, area)
+        for whole, part in zip((means, deviations), found):
+            whole[:, first:last] = part[:, above : above + last - first]
+    return means, deviations
+
+
 def _block_means(images, block):
     """Means of the values and of their squares in blocks of `block` x `block` pixels, in double precision."""
-    if block == 1:
-        images = images.astype(np.float64)
-        return images, images**2
     count, height, width, channels = images.shape
     framed = np.pad(images, ((0, 0), (0, -height % block), (0, -width % block), (0, 0)), mode="symmetric")
     blocks = framed.reshape(count, -(-height // block), block, -(-width // block), block, channels)

@@ -184,6 +184,17 @@ def test_tiles_that_do_not_fit_are_refused(shape, size, step):
         cut_tiles(np.zeros((*shape, 1)), size, step)
 
 
+@pytest.mark.parametrize("window", [3, (4, 5), (20, 31), (50, 7)])
+def test_local_moments_are_the_same_however_many_rows_are_done_at_once(monkeypatch, window):
+    batch = np.random.default_rng(2).random((2, 30, 17, 3)).astype(np.float32)
+    means, deviations = (scipy.ndimage.uniform_filter(values, (1, *np.broadcast_to(window, 2), 1), mode="reflect")
+                         for values in (batch.astype(float), batch.astype(float) ** 2))  # fmt: skip
+    for rows in (1, 7, 1000):
+        monkeypatch.setattr("helpers.images.BAND", rows * batch[:, 0].size)
+        for found, expected in zip(local_moments(batch, window), (means, np.sqrt(deviations - means**2))):
+            np.testing.assert_allclose(found, expected, atol=3e-7)
+
+
 def test_local_moments_are_those_of_the_window_around_a_pixel():
     image = picture(30, 40, 1)
     means, deviations = local_moments(image[None], (5, 9))
