@@ -16,7 +16,7 @@ import numpy as np
 
 from helpers import checks
 from helpers.ascent import ascend, identity, only_the_result
-from helpers.images import gray, join_tiles, local_moments, resize, standardize, tile_batches
+from helpers.images import gray, join_tiles, local_moments, moments_in_bands, resize, standardize, tile_batches
 from helpers.objectives import Channels
 
 SIGHT = 28  # pixels along an edge of what our networks see
@@ -24,10 +24,10 @@ UNTOLD = (SIGHT, SIGHT, 1)  # (height, width, channels) shown to an objective th
 CARVING = np.full(30, 0.01)  # the articles' epsilon and epochs for one pass
 STROKES = np.full(10, 0.05)  # steps of one octave
 TILES_AT_ONCE = 256  # of 28 x 28 pixels, or fewer larger ones: bounds the memory, however large the photo
-PIXELS_AT_ONCE = 2**24  # of the photo, in tiles that are changed together
+PIXELS_AT_ONCE = 2**22  # of the photo, in tiles that are changed together
 NOTHING = 1e-6  # deviation (of 0..1) below which an image is constant
 MOST_GAIN = 2  # a place that lost contrast is never multiplied by more
-LARGEST, SHARED = 1024, 128  # edge of the windows of a large octave, and what neighbors share: bounds the memory too
+LARGEST, SHARED = 800, 128  # edge of the windows of a large octave, and what neighbors share: bounds the memory too
 NEIGHBORHOOD = 28  # pixels around each pixel whose contrast an octave keeps
 FAINT = 0.05  # local deviation (of 0..1) below which a neighborhood counts as flat and stays quiet
 
@@ -104,15 +104,14 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
     size, step = _grid(photo.shape[:2], tiles, overlap, _smallest(sight))
     around = [max(3, length // 2) for length in size]
     seen = _as_seen(photo, sight)
-    moments = local_moments(seen, around) if size != step else None
     at_once = max(1, min(TILES_AT_ONCE * SIGHT**2 // np.prod(sight), PIXELS_AT_ONCE // np.prod(size)))
     climbs = partial(_changes, aim, sight, step_sizes, precondition)
     change = np.zeros_like(seen)
     for _ in range(passes):
         before = (0, 0) if offsets is None or np.prod(tiles) == 1 else offsets.integers(0, step)
         change += strength * _blended(climbs, (seen + change)[0], size, step, at_once, before)
-        if moments is not None:
-            change = _with_moments(seen + change, moments, around)
+        if size != step:
+            change = _with_moments_of(seen, seen + change, around)
             change -= seen
         yield _with_change(photo, change)
 
@@ -219,11 +218,16 @@ def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, st
     seen, change = _as_seen(photo, sight), np.zeros((1, 1, 1, 1), np.float32)
     for size in _octave_sizes(photo.shape[:2], octaves, scale, _smallest(sight)):
         change = resize(change, size)
-        plane = resize(seen, size) + change
+        plane = resize(seen, size)
+        plane += change  # all of this in place: a photo may be large
         means, deviations = local_moments(plane, NEIGHBORHOOD)
-        plane = (plane - means) / np.maximum(deviations, FAINT)
+        plane -= means
+        del means
+        plane /= np.maximum(deviations, FAINT)
         windows = [_window(length, largest) for length in size]
-        change = change + strength * deviations * _blended(climb, plane[0], *zip(*windows))
+        deviations *= _blended(climb, plane[0], *zip(*windows))
+        change += strength * deviations
+        del plane, deviations
         yield _with_change(photo, resize(change, photo.shape[:2]))
 
 
@@ -305,20 +309,20 @@ def _climbed_change(objective, step_sizes, precondition, windows, first=0):
 def _blended(changes, plane, size, step, at_once=1, before=(0, 0)):
     """The `changes` of all tiles of one plane, blended `(1, *plane.shape)`; the grid begins `before` its corner."""
     after = [-(start + length - part) % move for start, length, part, move in zip(before, plane.shape, size, step)]
-    framed = np.pad(plane, [*zip(before, after), (0, 0)], mode="symmetric")
+    framed = np.pad(plane, [*zip(before, after), (0, 0)], mode="symmetric") if any((*before, *after)) else plane
     changed = (changes(tiles, first=place * at_once)
                for place, tiles in enumerate(tile_batches(framed, size, step, at_once)))
     joined = join_tiles(chain.from_iterable(changed), framed.shape[:2], step)
     return joined[None, before[0] : before[0] + plane.shape[0], before[1] : before[1] + plane.shape[1]]
 
 
-def _with_moments(images, moments, around):
-    """The images with the means and deviations `moments` around every pixel, in a window of `around` pixels."""
-    means, gains = local_moments(images, around)
-    np.divide(moments[1], np.maximum(gains, NOTHING, out=gains), out=gains)  # in place: a photo may be large
-    result = np.subtract(images, means, out=means)
-    result *= np.minimum(gains, MOST_GAIN, out=gains)
-    result += moments[0]
+def _with_moments_of(model, images, around):
+    """The images with the means and deviations of the `model` around every pixel, in a window of `around` pixels."""
+    result = np.empty_like(images)
+    bands = zip(moments_in_bands(model, around), moments_in_bands(images, around))
+    for (rows, *wanted), (_, means, deviations) in bands:
+        gains = np.minimum(wanted[1] / np.maximum(deviations, NOTHING), MOST_GAIN)
+        result[:, rows] = wanted[0] + (images[:, rows] - means) * gains
     return result
 
 

@@ -14,7 +14,7 @@ from helpers import checks
 
 PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
 FINE = 256  # pixels of a window that local moments look at, along an edge, before they look at blocks of pixels
-BAND = 2**22  # values of which local moments are found at once
+BAND = 2**20  # values of which local moments are found at once
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
 
 
@@ -85,7 +85,7 @@ def cut_tiles(photo, size, step):
     `size` and `step` are (height, width) in pixels; where the step is smaller than the size, tiles overlap.
     Raises ValueError if the tiles do not end exactly at the photo's edge. Introduced in notebook 07.
     """
-    checks.numbers(photo, "the photo", (None, None, None))
+    checks.numbers(photo, "the values of the photo", (None, None, None))
     return np.concatenate(list(tile_batches(np.asarray(photo), size, step)))
 
 
@@ -164,16 +164,22 @@ def local_moments(images, window):
     both change so slowly that they are calculated from means over blocks, which a large photo needs for memory's
     sake. Introduced in notebook 07.
     """
+    images = checks.images(images)
+    means, deviations = np.empty_like(images), np.empty_like(images)
+    for rows, *found in moments_in_bands(images, window):
+        means[:, rows], deviations[:, rows] = found
+    return means, deviations
+
+
+def moments_in_bands(images, window):
+    """Yield (rows, means, deviations), what `local_moments` returns, for some rows at a time: `rows` is a slice.
+
+    In double precision a whole photo would be large.
+    """
     images, area = checks.images(images), checks.wholes(window, "window", least=1)
     block = max(1, min(area) // FINE)
-    if block == 1:
-        return _moments_in_bands(images, area)
-    means, deviations = _moments(*_block_means(images, block), [max(1, round(length / block)) for length in area])
-    height, width = images.shape[1:3]
-    enlarged = (resize(values, [length * block for length in values.shape[1:3]])[:, :height, :width]
-                for values in (means, deviations))
-    means, deviations = enlarged
-    return means, np.maximum(deviations, 0, out=deviations)
+    at_once = max(1, BAND // (block * images[:, 0].size))
+    yield from _block_bands(images, area, block, at_once) if block > 1 else _bands(images, area, at_once)
 
 
 def with_spectrum(magnitudes):
@@ -203,26 +209,35 @@ def with_spectrum(magnitudes):
 
 
 def _moments(means, squares, area):
-    """The moments of windows, from values (or means of blocks) and their squares in double precision."""
-    size = 1, *area, 1
-    means, squares = (scipy.ndimage.uniform_filter(values, size, mode="reflect") for values in (means, squares))
+    """The moments of windows, in place of values (or means of blocks) and their squares in double precision."""
+    for values in (means, squares):
+        scipy.ndimage.uniform_filter(values, (1, *area, 1), output=values, mode="reflect")
     squares -= means**2
     return means, np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
 
 
-def _moments_in_bands(images, area):
-    """The moments of windows around every pixel, some rows at a time: double precision of a whole photo is large."""
-    above, below = area[0] // 2, area[0] - area[0] // 2 - 1
-    rows = np.pad(np.arange(images.shape[1]), (above, below), mode="symmetric")  # as a window goes beyond the edge
-    at_once = max(1, BAND // images[:, 0].size)
-    means, deviations = np.empty_like(images), np.empty_like(images)
-    for first in range(0, images.shape[1], at_once):
-        last = min(first + at_once, images.shape[1])
+def _bands(images, area, at_once):
+    """The generator behind `moments_in_bands` for windows of not too many pixels."""
+    height, above, below = images.shape[1], area[0] // 2, area[0] - area[0] // 2 - 1
+    rows = np.pad(np.arange(height), (above, below), mode="symmetric")  # as a window goes beyond the edge
+    for first in range(0, height, at_once):
+        last = min(first + at_once, height)
         band = images[:, rows[first : last + above + below]].astype(np.float64)
-        found = _moments(band, band**2, area)
-        for whole, part in zip((means, deviations), found):
-            whole[:, first:last] = part[:, above : above + last - first]
-    return means, deviations
+        means, deviations = (values[:, above : above + last - first] for values in _moments(band, band**2, area))
+        yield slice(first, last), means.astype(np.float32), deviations.astype(np.float32)
+
+
+def _block_bands(images, area, block, at_once):
+    """The generator behind `moments_in_bands` for large windows: moments of blocks of pixels, enlarged."""
+    found = _moments(*_block_means(images, block), [max(1, round(length / block)) for length in area])
+    height, width, (count, across) = *images.shape[1:3], found[0].shape[1:3]
+    for first in range(0, count, at_once):
+        begin, end = max(0, first - 3), min(count, first + at_once + 3)  # as far as a cubic looks
+        rows = slice(first * block, min((first + at_once) * block, height))
+        part = slice(rows.start - begin * block, rows.stop - begin * block)
+        means, deviations = (resize(values[:, begin:end], ((end - begin) * block, across * block))[:, part, :width]
+                             for values in found)
+        yield rows, means, np.maximum(deviations, 0)
 
 
 def _block_means(images, block):

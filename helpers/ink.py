@@ -45,7 +45,7 @@ def digit_from_ink(ink):
     thinner than MNIST's are made as thick as its thin ones. Raises ValueError for ink outside 0..1 or none at all.
     Source: LeCun, Cortes and Burges 1998. Used by the activation explorer (notebook 03).
     """
-    ink = checks.numbers(ink, "ink")
+    ink = checks.numbers(ink, "the numbers of the ink")
     if ink.ndim != 2 or ink.min(initial=0) < 0 or ink.max(initial=0) > 1:
         raise ValueError(f"ink of shape {ink.shape} cannot be read; it must be (height, width) with values in 0..1")
     if not ink.any():

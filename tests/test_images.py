@@ -195,6 +195,16 @@ def test_local_moments_are_the_same_however_many_rows_are_done_at_once(monkeypat
             np.testing.assert_allclose(found, expected, atol=3e-7)
 
 
+def test_moments_over_blocks_are_the_same_however_many_rows_are_done_at_once(monkeypatch):
+    monkeypatch.setattr("helpers.images.FINE", 4)
+    batch = np.random.default_rng(3).random((1, 61, 37, 1)).astype(np.float32)
+    whole = local_moments(batch, (13, 15))  # blocks of 3 x 3
+    for rows in (1, 6, 20):
+        monkeypatch.setattr("helpers.images.BAND", rows * batch[:, 0].size)
+        for found, expected in zip(local_moments(batch, (13, 15)), whole):
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_local_moments_are_those_of_the_window_around_a_pixel():
     image = picture(30, 40, 1)
     means, deviations = local_moments(image[None], (5, 9))

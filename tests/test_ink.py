@@ -68,7 +68,7 @@ def test_a_digit_of_mnist_in_the_manner_of_mnist_already_stays_as_it_is():
         (np.zeros((9, 9)), "there is no ink"),
         (np.zeros((0, 9)), "there is no ink"),
         (np.full((9, 9), 1.5), r"ink of shape \(9, 9\)"),
-        (np.full((9, 9), np.nan), "values in 0..1"),
+        (np.full((9, 9), np.nan), "the numbers of the ink hold NaN"),
         (np.ones((9, 9, 1)), r"\(9, 9, 1\)"),
     ],
 )

@@ -129,7 +129,7 @@ def test_blended_tiles_drift_much_less_than_blending_alone_makes_them(features, 
                 np.abs(after.std(axis=(1, 2, 3)) - before.std(axis=(1, 2, 3))).mean()]
 
     kept = drifts()
-    monkeypatch.setattr(dreams, "_with_moments", lambda images, moments, around: images)
+    monkeypatch.setattr(dreams, "_with_moments_of", lambda model, images, around: images)
     assert (np.array(kept) < 0.5 * np.array(drifts())).all()
 
 
