@@ -215,7 +215,8 @@ def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, st
     sight, largest = sight_of(objective, sight), checks.whole(largest, "largest", 1)
     photo, octaves, strength = _checked(photo, octaves, strength, sight)
     climb = partial(_climbed_change, objective, step_sizes, precondition)
-    seen, change = _as_seen(photo, sight), np.zeros((1, 1, 1, 1), np.float32)
+    seen = _as_seen(photo, sight)
+    change = np.zeros((1, 1, 1, seen.shape[-1]), np.float32)
     for size in _octave_sizes(photo.shape[:2], octaves, scale, _smallest(sight)):
         change = resize(change, size)
         plane = resize(seen, size)
