@@ -1,9 +1,12 @@
 """textures: nothing in them knows where the edges are, and a fall comes back to where it began."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from helpers.activations import pre_activation_extractor
 from helpers.geometry import Geometry
@@ -11,6 +14,7 @@ from helpers.images import standardize
 from helpers.objectives import Channels
 from helpers.textures import Wrapped, enlarged, falling, seam, seamless
 
+GALLERY = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 FIELD = Geometry("second", (5, 5), 6, 0, 8, 2, 0, (0, 11))  # 3 + 1 + 2 * 2 pixels every 2, as of the network below
 STEPS = np.full(6, 0.2)
 
@@ -75,6 +79,14 @@ def test_a_texture_depends_on_its_map_and_the_seed_and_not_on_its_neighbors(feat
 def test_textures_have_no_seam_and_parts_of_them_do(features):
     made = seamless(features, range(6), FIELD, 64, 1, step_sizes=np.full(12, 0.2))
     assert np.median(seam(made)) < 1.15 < np.median(seam(made[:, 5:, 5:]))
+
+
+def test_the_textures_of_the_gallery_have_no_seam_and_its_pictures_stay_small():
+    poster = np.asarray(Image.open(GALLERY / "textures.png").convert("L"), np.float32)
+    tiles = poster.reshape(8, 112, 16, 112).transpose(0, 2, 1, 3).reshape(128, 112, 112, 1)
+    assert np.median(seam(tiles)) < 1.1 and np.median(seam(tiles[:, 6:, 6:])) > 2
+    sizes = {path.name: path.stat().st_size for path in GALLERY.iterdir()}
+    assert sum(sizes.values()) < 6_000_000 and sizes["fall.gif"] < 1_500_000
 
 
 def test_the_seam_of_a_ramp_is_as_high_as_all_its_steps_together():
