@@ -28,6 +28,7 @@ PIXELS_AT_ONCE = 2**22  # of the photo, in tiles that are changed together
 NOTHING = 1e-6  # deviation (of 0..1) below which an image is constant
 MOST_GAIN = 2  # a place that lost contrast is never multiplied by more
 LARGEST, SHARED = 800, 128  # edge of the windows of a large octave, and what neighbors share: bounds the memory too
+MANY_PIXELS, SMALLER = 2**22, 512  # a photo of more pixels fills the memory itself: smaller windows then
 NEIGHBORHOOD = 28  # pixels around each pixel whose contrast an octave keeps
 FAINT = 0.05  # local deviation (of 0..1) below which a neighborhood counts as flat and stays quiet
 
@@ -111,7 +112,8 @@ def carve_tiles(aim, photo, tiles=2, passes=4, step_sizes=CARVING, strength=1.0,
         before = (0, 0) if offsets is None or np.prod(tiles) == 1 else offsets.integers(0, step)
         change += strength * _blended(climbs, (seen + change)[0], size, step, at_once, before)
         if size != step:
-            change = _with_moments_of(seen, seen + change, around)
+            change += seen  # in place: a photo may be large
+            change = _with_moments_of(seen, change, around)
             change -= seen
         yield _with_change(photo, change)
 
@@ -194,13 +196,14 @@ def carve_region(objective, photo, region, passes=4, step_sizes=CARVING, strengt
 
 
 def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, strength=1.0,
-                  precondition=identity, sight=UNTOLD, largest=LARGEST):
+                  precondition=identity, sight=UNTOLD, largest=None):
     """Yield `photo` after each octave of a DeepDream, the coarsest first.
 
     objective  climbs one image of any size, e.g. `Channels(feature_extractor(any_size(cnn), "Conv2D_3"), [56])`
     octaves    sizes at which the photo is dreamt, each `scale` times smaller than the next
     largest    edge of the windows in which larger octaves climb, one after the other: a deep network needs smaller
-               ones (of 300 pixels, say), so that its activations fit into memory
+               ones (of 300 pixels, say), so that its activations fit into memory. None means 800, and 512 for a
+               photo of more than 4 megapixels
 
     What one octave changed is enlarged and carried on to the next, so details are never lost. The photo is
     standardized around every pixel, not as a whole, and the change is brought to the contrast found there: regions
@@ -212,14 +215,14 @@ def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, st
     if fixed != (None, None):
         raise ValueError(f"octaves need a network that takes images of any size, this one sees {fixed}; give "
                          "geometry.any_size(model) to feature_extractor")
-    sight, largest = sight_of(objective, sight), checks.whole(largest, "largest", 1)
+    sight, largest = sight_of(objective, sight), None if largest is None else checks.whole(largest, "largest", 1)
     photo, octaves, strength = _checked(photo, octaves, strength, sight)
+    largest = largest or (SMALLER if photo[..., 0].size > MANY_PIXELS else LARGEST)
     climb = partial(_climbed_change, objective, step_sizes, precondition)
-    seen = _as_seen(photo, sight)
-    change = np.zeros((1, 1, 1, seen.shape[-1]), np.float32)
+    change = np.zeros((1, 1, 1, sight[2]), np.float32)
     for size in _octave_sizes(photo.shape[:2], octaves, scale, _smallest(sight)):
         change = resize(change, size)
-        plane = resize(seen, size)
+        plane = resize(_as_seen(photo, sight), size)
         plane += change  # all of this in place: a photo may be large
         means, deviations = local_moments(plane, NEIGHBORHOOD)
         plane -= means
@@ -229,7 +232,7 @@ def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, st
         deviations *= _blended(climb, plane[0], *zip(*windows))
         change += strength * deviations
         del plane, deviations
-        yield _with_change(photo, resize(change, photo.shape[:2]))
+        yield _with_change(photo, change if size == photo.shape[:2] else resize(change, photo.shape[:2]))
 
 
 def carve_with_correction(objective, photo, passes=4, step_sizes=CARVING):

@@ -15,6 +15,7 @@ from helpers import checks
 PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
 FINE = 256  # pixels of a window that local moments look at, along an edge, before they look at blocks of pixels
 BAND = 2**20  # values of which local moments are found at once
+MOST_AT_ONCE = 2**22  # values that are resized as a whole: TensorFlow keeps the memory it once took
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green, blue in the brightness we see (ITU-R BT.601)
 
 
@@ -64,10 +65,22 @@ def contrast(images, center=0.33, gain=1.0):
 def resize(images, size):
     """Return the images as `(n, *size, channels)`, bicubic, and anti-aliased where they shrink.
 
-    `size` is `(height, width)`. Bicubic interpolation overshoots at edges: values may leave their range.
+    `size` is `(height, width)`. Bicubic interpolation overshoots at edges: values may leave their range. A large
+    photo is resized in bands, first along its rows and then along its columns.
     """
     size = checks.wholes(size, "size", least=1)
-    return _like(images, tf.image.resize(_batch(images), size, method="bicubic", antialias=True))
+    if tf.is_tensor(images) or max(np.size(images), np.prod(size)) <= MOST_AT_ONCE:
+        return _like(images, tf.image.resize(_batch(images), size, method="bicubic", antialias=True))
+    images = checks.images(images)
+    if size == images.shape[1:3]:
+        return images.copy()
+    wide = np.empty((*images.shape[:2], size[1], images.shape[3]), np.float32)
+    for rows in _parts(wide.shape[1], max(images.size, wide.size)):
+        wide[:, rows] = resize(tf.constant(images[:, rows]), (rows.stop - rows.start, size[1]))
+    result = np.empty((len(images), *size, images.shape[3]), np.float32)
+    for columns in _parts(size[1], max(wide.size, result.size)):
+        result[:, :, columns] = resize(tf.constant(wide[:, :, columns]), (size[0], columns.stop - columns.start))
+    return result
 
 
 def gray(images):
@@ -247,6 +260,11 @@ def _block_means(images, block):
     blocks = framed.reshape(count, -(-height // block), block, -(-width // block), block, channels)
     squares = np.einsum("nhiwjc,nhiwjc->nhwc", blocks, blocks) / block**2
     return blocks.mean(axis=(2, 4), dtype=np.float64), squares.astype(np.float64)
+
+
+def _parts(length, values):
+    """Slices of an edge of this length, so that of so many values each holds at most `BAND`, or is of one pixel."""
+    return [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(length), min(length, -(-values // BAND)))]
 
 
 def _tiling(shape, size, step):

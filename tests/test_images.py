@@ -184,6 +184,19 @@ def test_tiles_that_do_not_fit_are_refused(shape, size, step):
         cut_tiles(np.zeros((*shape, 1)), size, step)
 
 
+@pytest.mark.parametrize("size", [(17, 80), (60, 20), (47, 53), (90, 120), (3, 53), (1, 1)])
+def test_a_large_photo_is_resized_in_bands_as_it_would_be_as_a_whole(monkeypatch, size):
+    batch = np.random.default_rng(5).random((2, 47, 53, 3)).astype(np.float32)
+    given, whole = batch.copy(), resize(batch, size)
+    for band in (1, 1000):
+        monkeypatch.setattr("helpers.images.MOST_AT_ONCE", 0)
+        monkeypatch.setattr("helpers.images.BAND", band)
+        found = resize(batch, size)
+        np.testing.assert_allclose(found, whole, atol=1e-6)
+        found += 1  # what comes back is the caller's own
+        np.testing.assert_array_equal(batch, given)
+
+
 @pytest.mark.parametrize("window", [3, (4, 5), (20, 31), (50, 7)])
 def test_local_moments_are_the_same_however_many_rows_are_done_at_once(monkeypatch, window):
     batch = np.random.default_rng(2).random((2, 30, 17, 3)).astype(np.float32)

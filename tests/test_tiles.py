@@ -294,6 +294,17 @@ def test_a_large_octave_climbs_in_windows_of_bounded_size_without_seams(wide, mo
     assert rms(untouched - photo) < 1e-5
 
 
+@pytest.mark.parametrize("pixels, edge", [(79 * 90, 40), (80 * 90, 90)])
+def test_a_photo_of_many_pixels_is_dreamt_in_smaller_windows(wide, monkeypatch, pixels, edge):
+    monkeypatch.setattr(dreams, "MANY_PIXELS", pixels)
+    monkeypatch.setattr(dreams, "SMALLER", 40)
+    edges, ascend = [], dreams.ascend
+    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
+                        (edges.append(max(images.shape)), ascend(objective, images, *rest, **options))[1])
+    last(carve_octaves(wide, picture(80, 90, 1), 1, step_sizes=STEPS[:1]))
+    assert edge - 5 <= max(edges) <= edge
+
+
 # ---------------------------------------------------------------- what is refused
 
 
