@@ -98,5 +98,5 @@ def test_an_upload_is_a_control_like_any_other():
 
 def test_a_file_arrives_as_a_browser_sends_it():
     upload = Upload(label="your photo", tip="A picture.")
-    upload.set_state({"file_name": "me.png", "content": memoryview(b"a picture"), "given": 1})
-    assert upload.value == "me.png" and uploads[upload.value] == b"a picture"
+    upload.set_state({"file_name": "arrived.png", "content": memoryview(b"a picture"), "given": 1})
+    assert upload.value == "arrived.png" and uploads[upload.value] == b"a picture"
