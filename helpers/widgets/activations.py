@@ -8,6 +8,7 @@ import numpy as np
 from helpers.activations import conv_layers, feature_extractor, input_contributions, mean_activations
 from helpers.ascent import soften
 from helpers.figures import SIGNED, in_colors, zoo_sheet
+from helpers.graph import maker_of
 from helpers.images import contrast, to_display
 from helpers.oips import create_oips
 from helpers.photos import png_bytes, save_picture
@@ -181,7 +182,7 @@ class _ActivationExplorer:
         settings, layers = self.answered.settings, conv_layers(self.model)
         source = input_contributions(self.model, settings.layer, settings.map, self.answered.image).source
         before = layers.index(settings.layer) - 1
-        if number >= 0 and before >= 0 and source != self.model.inputs[0]._keras_history.operation.name:
+        if number >= 0 and before >= 0 and source != maker_of(self.model.inputs[0]).name:
             self.explorer.set(layer=layers[before], map=number)
 
     def _find_misread(self):
@@ -259,7 +260,7 @@ def probability_layer(model):
     """Return the name of the layer that gives class probabilities, a softmax at the model's end, or None."""
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         return None
-    last = model.outputs[0]._keras_history.operation
+    last = maker_of(model.outputs[0])
     fused = getattr(last, "activation", None) is keras.activations.softmax
     return last.name if fused or isinstance(last, keras.layers.Softmax) else None
 
