@@ -178,7 +178,8 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     rules = (checks.function(project, "project", "standardize"),
              checks.function(precondition, "precondition", "soften"), checks.function(move, "move", "great_circle"))
     images, steps, made = project(images), len(step_sizes), 0
-    reporting = set(checks.numbers(reports(steps + 1), "the reported states", dtype=float).ravel().astype(int).tolist())
+    wanted = checks.numbers([*reports(steps + 1)], "the reported states", dtype=float)
+    reporting = set(wanted.ravel().astype(int).tolist())
     longest = STEPS_AT_ONCE if _few(images) else 1
     try:
         for begin in range(0, steps, longest):

@@ -6,14 +6,17 @@
 """
 
 import contextlib
+import errno
 import os
 import secrets
+import sys
 import time
 from pathlib import Path
 
 from helpers import checks
 
 MARK = ".half-written-"  # begins the name of a file until it is whole
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 STALE_SECONDS = 3600.0  # so long no file is written without a pause: its process must have died
 
 
@@ -40,7 +43,7 @@ def written(path, new=False):
     nothing behind and is an OSError that says why. A process that is killed leaves a file of another name (it begins
     with `MARK`), which is in nobody's way; whoever writes into the folder an hour later removes it.
     """
-    path = Path(path)
+    path, before = Path(path), sys.exception()  # what is being handled already is no reason of ours
     _remove_stale(path.parent)
     part = path.with_name(f"{MARK}{secrets.token_hex(4)}{path.suffix}")
     try:
@@ -48,10 +51,8 @@ def written(path, new=False):
         with part.open("rb+") as file:
             os.fsync(file.fileno())  # what a disk or a network tells late is told before the old file goes
         (_move_new if new else os.replace)(part, path)
-    except FileExistsError:
-        raise FileExistsError(_in_use(path)) from None
     except Exception as error:
-        number = _number_of(error)
+        number = _number_of(error, before)
         if number is None:
             raise
         raise OSError(number, f"{path} was not written: {os.strerror(number)}; make room, or choose another place"
@@ -65,11 +66,13 @@ def _in_use(path):
     return f"{path} exists already; delete it first, or give another name"
 
 
-def _number_of(error):
-    """The number of what the system said, also where a library that then tried to tidy up raised something else."""
-    while error is not None and getattr(error, "errno", None) is None:
+def _number_of(error, before):
+    """The number of a disk's refusal, also where a library that then tried to tidy up raised something else."""
+    while error is not None and error is not before:
+        if getattr(error, "errno", None) in REFUSALS:
+            return error.errno
         error = error.__cause__ or error.__context__
-    return error and error.errno
+    return None
 
 
 def _remove_stale(folder):
@@ -85,8 +88,8 @@ def _move_new(source, target):
     try:
         os.link(source, target)
     except FileExistsError:
-        raise
+        raise FileExistsError(_in_use(target)) from None
     except OSError:  # a file system without links: somebody would have to come between the next two lines
         if os.path.lexists(target):
-            raise FileExistsError(target) from None
+            raise FileExistsError(_in_use(target)) from None
         os.replace(source, target)

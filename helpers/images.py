@@ -69,7 +69,7 @@ def resize(images, size):
     photo is resized in bands, first along its rows and then along its columns.
     """
     size = checks.wholes(size, "size", least=1)
-    if tf.is_tensor(images) or max(np.size(images), np.prod(size)) <= MOST_AT_ONCE:
+    if tf.is_tensor(images) or np.size(images) <= MOST_AT_ONCE and _size_after(images, size) <= MOST_AT_ONCE:
         return _like(images, tf.image.resize(_batch(images), size, method="bicubic", antialias=True))
     images = checks.images(images)
     if size == images.shape[1:3]:
@@ -81,6 +81,12 @@ def resize(images, size):
     for columns in _parts(size[1], max(wide.size, result.size)):
         result[:, :, columns] = resize(tf.constant(wide[:, :, columns]), (size[0], columns.stop - columns.start))
     return result
+
+
+def _size_after(images, size):
+    """How many values resized images have; those that are no batch are refused later."""
+    shape = np.shape(images)
+    return np.prod([*shape[:1], *size, *shape[3:]])
 
 
 def gray(images):
@@ -191,7 +197,7 @@ def moments_in_bands(images, window):
     """
     images, area = checks.images(images), checks.wholes(window, "window", least=1)
     block = max(1, min(area) // FINE)
-    at_once = max(1, BAND // (block * images[:, 0].size))
+    at_once = max(1, BAND // (block * images[:, 0].size), area[0] // 2 if block == 1 else 1)  # else most is margin
     yield from _block_bands(images, area, block, at_once) if block > 1 else _bands(images, area, at_once)
 
 

@@ -125,6 +125,8 @@ def load_cnn(path=None):
 def save_cnn(model, path):
     """Write `model` as a `.keras` file; an old one is replaced only when the new one is whole."""
     path, model = files.place(path, (".keras",)), checks.network(model)
+    if path.suffix != ".keras":  # which Keras insists on
+        raise ValueError(f"{path.name!r} must end in .keras, in small letters")
     with files.written(path) as part:
         model.save(part)
 

@@ -127,7 +127,7 @@ def _alone(measure, recipe):
         process.start()
         theirs.close()
         return answer.recv()
-    except EOFError:
+    except (EOFError, OSError):  # before it sent its record, or amid it
         process.join()
         return {FAILED: f"its process died, exit code {process.exitcode}"}
     finally:

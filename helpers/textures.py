@@ -58,7 +58,10 @@ def seamless(features, indices, field, size=112, octaves=2, seed=0, step_sizes=S
     Introduced in notebook 12.
     """
     smallest = _smallest(field, checks.whole(size, "size", least=1), checks.whole(octaves, "octaves", 1, 6))
-    indices, together = list(indices), max(1, AT_ONCE // size**2)
+    maps, together = features.output_shape[-1], max(1, AT_ONCE // size**2)
+    indices = [checks.index(index, maps) for index in np.ravel(indices).tolist()]
+    if not indices:
+        raise ValueError("no map is named; give the indices of one or more")
     start = spectral_fluctuations(max(indices, default=0) + 1, GRAIN, seed, smallest)[indices]
     grown = []
     for first in range(0, len(indices), together):
@@ -104,7 +107,8 @@ def falling(texture, size=360, frames=24, around=4):
     x, y = np.meshgrid(places, places)
     # columns for one radian, and therefore rows for one step of the logarithm:
     scale = checks.whole(around, "around", 1, 32) * width / (2 * np.pi)
-    rows, columns = -scale * np.log(np.hypot(x, y) / size), scale * np.arctan2(y, x)
+    distance = np.maximum(np.hypot(x, y), 0.5 / SAMPLES)  # in the very middle there is no row
+    rows, columns = -scale * np.log(distance / size), scale * np.arctan2(y, x)
     for frame in range(frames):
         moved = rows + height * frame / frames
         layers = [scipy.ndimage.map_coordinates(plane, (moved, columns), order=1, mode="grid-wrap")

@@ -436,3 +436,10 @@ def test_images_that_become_nan_are_refused_though_a_relu_would_answer_0(cnn, st
         ascend(objective, starts, [0.1], project=broken)
     with pytest.raises(ValueError, match="the images hold NaN or infinite values after"):
         ascend(objective, starts, [0.1, 0.1], precondition=lambda gradients: gradients * np.nan)
+
+
+def test_reports_may_be_any_collection_of_states():
+    noise = np.random.default_rng(0).standard_normal((1, 6, 6, 1)).astype(np.float32)
+    reported = [ascend(Linear(tf.ones((6, 6, 1))), noise, np.full(4, 0.1), project=identity, reports=chosen)
+                for chosen in (lambda states: [0, 2], lambda states: {0, 2}, lambda states: (s for s in (0, 2)))]
+    assert [climb.steps.tolist() for climb in reported] == [[0, 2, 4]] * 3

@@ -162,3 +162,9 @@ def test_a_model_comes_back_and_a_failed_save_leaves_the_old_file_whole(tmp_path
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     with pytest.raises(ValueError, match="must end in .keras"):
         save_cnn(model, tmp_path / "mine.h5")
+
+
+def test_an_ending_in_capitals_is_refused_at_once_for_keras_would_not_read_it(tmp_path):
+    with pytest.raises(ValueError, match="in small letters"):
+        save_cnn(tiny_cnn(), tmp_path / "mine.KERAS")
+    assert list(tmp_path.iterdir()) == []

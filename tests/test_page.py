@@ -4,6 +4,7 @@ Without Voila (the extra `page`) or a Chromium these tests are skipped, and say 
 failure.
 """
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -57,7 +58,9 @@ def address(tmp_path_factory):
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(20)
+        server.kill()
 
 
 def test_the_page_shows_every_explorer_and_no_code_and_the_oip_lab_answers(address):

@@ -121,3 +121,14 @@ def test_a_fall_enlarges_what_is_further_in():
     outer = first[tuple(np.rint([rows / factor + 139.5, columns / factor + 139.5]).astype(int))]
     other = first[tuple(np.rint([rows * factor + 139.5, columns * factor + 139.5]).astype(int))]
     assert np.abs(inner - outer).mean() < 0.5 * np.abs(inner - other).mean()
+
+
+def test_a_fall_of_an_odd_number_of_pixels_has_a_middle_too():
+    texture = np.random.default_rng(0).random((16, 16, 1)).astype(np.float32)
+    assert np.isfinite(list(falling(texture, 29, 2))).all()
+
+
+@pytest.mark.parametrize("indices", [[6], [-1], [1.5], []])
+def test_maps_that_do_not_exist_are_refused_before_anything_is_drawn(features, indices):
+    with pytest.raises(ValueError, match="does not exist: this layer has 0 to 5|no map is named"):
+        seamless(features, indices, FIELD, 16, 1)

@@ -1,6 +1,7 @@
 """The dream lab carves what its Python says, keeps what a Stop leaves, and answers a wrong wish in one sentence."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,3 +145,13 @@ def test_the_named_maps_show_what_they_look_for(lab):
     assert list(lab.shown["oips"].numbers) == [4, 1]
     put(lab, "map(s)", "all")
     assert not lab.shown["oips"].numbers
+
+
+def test_oips_that_were_stopped_amid_are_no_answer(lab):
+    owner, stopped = lab.answer.__self__, SimpleNamespace(ascent=SimpleNamespace(stopped=True))
+    runner, owner.run_oips = owner.run_oips, lambda lines: {"oips": stopped}
+    put(lab, "map(s)", "2")
+    assert not lab.shown["oips"].numbers and "1 of second" not in status(lab)
+    owner.run_oips = runner
+    put(lab, "strength", 2.0)
+    assert list(lab.shown["oips"].numbers) == [2]

@@ -185,6 +185,9 @@ class _DreamLab:
         """What the named maps look for: their OIPs."""
         wanted = ", ".join(dict.fromkeys(map(str, indices)))
         oips = self.run_oips([f"oips = create_oips(model, {layer!r}, [{wanted}], seed=0)"])["oips"]
+        if oips.ascent.stopped:  # half grown, they are no answer
+            self.run_oips.made = {}
+            raise KeyboardInterrupt
         return parts.pictures_of(contrast(oips.images), oips.indices, [f"map {index}" for index in oips.indices])
 
     def _carved(self, settings, lines, photo):
@@ -193,7 +196,7 @@ class _DreamLab:
             self.loaded = photo, png_bytes(photo)
         said = f"before: {settings.photo or 'a flower'}"
         try:
-            yield {"before": (self.loaded[1], parts.html.escape(said)), "progress": 0,
+            yield {"before": (self.loaded[1], parts.html.escape(said)), "progress": 0, "oips": parts.NOTHING,
                    "status": f"{unit(settings)} 1 of {total(settings)} …"}  # fmt: skip
             for dream in self.run(lines)["dreaming"]:
                 made = made._replace(dream=dream, frames=(*made.frames, shrunk(dream)))

@@ -58,7 +58,7 @@ def oip_lab(model=None, **settings):
 class _OipLab:
     def __init__(self, model, opened):
         self.model, self.shape, self.run = model, parts.image_shape(model), Runner(model)
-        self.made, self.frames = None, None
+        self.made, self.frames, self.several = None, None, ((), ())
         controls = self._controls()
         self.noise = [name for name in controls if name.startswith("scale_")]
         self.shown = {
@@ -83,7 +83,7 @@ class _OipLab:
         self.explorer.on_click(again, self._roll_map)
         self.explorer.on_click(watch, lambda: self.explorer.ask(animated=True))
         self.explorer.on_change(self.shown["strip"], self._show_step, "chosen")
-        self.explorer.on_change(self.shown["seeds"], lambda seed: seed >= 0 and self.explorer.set(seed=seed), "chosen")
+        self.shown["seeds"].link_to(controls["seed"])
         self.explorer.saves(save, save_oip)
 
     def _controls(self):
@@ -126,7 +126,10 @@ class _OipLab:
 
     def answer(self, settings):
         """Yield what is to be shown: the finished climb, and before it all frames if they are to be watched."""
-        lines = self.lines_of(settings)
+        lines, family = self.lines_of(settings), self._family(settings)
+        if self.several[0] != family:
+            self.several = (), ()
+            yield {"seeds": parts.NOTHING}
         if not (self.made and self.made.lines == lines) or hasattr(settings, "animated"):
             self.made = None
             made = yield from self._climbed(settings, lines)
@@ -134,14 +137,21 @@ class _OipLab:
         else:
             made = self.made
         yield self._pictures(made._replace(settings=settings))
-        yield {"seeds": self._several(settings) if settings.several else parts.NOTHING}
+        if family:
+            yield {"seeds": self._row_of_seeds(settings, family)}
 
-    def _several(self, settings):
-        """What a whole row of seeds leads to, among them the one of the settings."""
+    def _family(self, settings):
+        """The lines for each of a row of seeds, among them the one of the settings; none if one is enough."""
         first = min(settings.seed // SEEDS * SEEDS, parts.MOST_SEED + 1 - SEEDS)
-        seeds = range(first, first + SEEDS)
-        others = [SimpleNamespace(**{**vars(settings), "seed": seed}) for seed in seeds]
-        ends = [collections.deque(self.run(self.lines_of(other))["climbing"], maxlen=1)[0] for other in others]
+        others = [SimpleNamespace(**{**vars(settings), "seed": first + number}) for number in range(SEEDS)]
+        return [(other.seed, self.lines_of(other)) for other in others] if settings.several else ()
+
+    def _row_of_seeds(self, settings, family):
+        """What they lead to; made once, and shown with the contrast that is wanted."""
+        if self.several[0] != family:
+            ends = [collections.deque(self.run(lines)["climbing"], maxlen=1)[0] for _, lines in family]
+            self.several = family, ends
+        ends, seeds = self.several[1], [seed for seed, _ in family]
         shown = np.concatenate([contrast(images, gain=settings.gain) for _, images, _ in ends])
         return parts.pictures_of(shown, seeds, [f"seed {seed}" for seed in seeds], [f"{end[2][0]:.3g}" for end in ends])
 

@@ -3,7 +3,7 @@ const MOST = 8e6, EDGE = 3000;
 async function fitting(file) {
   if (file.size <= MOST) return file;
   const picture = await createImageBitmap(file);
-  const scale = EDGE / Math.max(picture.width, picture.height);
+  const scale = Math.min(1, EDGE / Math.max(picture.width, picture.height));
   const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale));
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
@@ -19,10 +19,13 @@ function render({ model, el }) {
   input.hidden = true;
   problem.className = "explorer-caption";
   problem.setAttribute("role", "alert");
+  let newest = 0;
   const give = async (file) => {
     if (!file) return;
+    const turn = ++newest;
     try {
       const content = await (await fitting(file)).arrayBuffer();
+      if (turn !== newest) return;  // another file was chosen meanwhile
       model.set("file_name", file.name);
       model.set("content", new DataView(content));
       model.set("given", model.get("given") + 1);
