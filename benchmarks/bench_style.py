@@ -71,7 +71,7 @@ def plain_way(features, photo, painting, rate):
     began = time.process_time()
     for _ in range(MOST_STEPS):
         loss, gradient = loss_and_gradient(picture)
-        yield time.process_time() - began, float(loss)
+        yield time.process_time() - began, float(loss[0])
         optimizer.apply_gradients([(photo.size * gradient / SIZE, picture)])
         picture.assign(tf.clip_by_value(picture, 0, 1))
 
