@@ -28,7 +28,7 @@ START = ROOT / "notebooks" / "00_start_here.ipynb"
 CUT_OFF = Path(__file__).parent / "offline"
 MODES = ["cut off", "connected"] if os.environ.get("EVERY_NOTEBOOK") == "twice" else ["cut off"]
 
-SERIES = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]  # all but the playground, which teaches nothing
+SERIES = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]  # all but the playground, which has no figures of its own
 PLAYGROUND = ROOT / "notebooks" / "playground.ipynb"
 EXPLORER = r"(\w+_lab|activation_explorer|zoo_browser)\(.*\)$"
 
@@ -182,8 +182,10 @@ def test_each_explorer_is_one_line_in_its_notebook_below_the_figure_of_the_same(
                              "dream_lab": {"06", "07"}, "digit_lab": {"08"}, "latent_lab": {"09"}}.items()
 
 
-def test_the_playground_has_one_loading_cell_and_every_explorer_alone_below_it():
+def test_the_playground_has_goals_and_exercises_one_loading_cell_and_every_explorer_alone_below_it():
     cells = nbformat.read(PLAYGROUND, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert "**You will learn**" in cells[0].source and "## Try it" in text and "## Summary" in text and "Next:" in text
     loading, *explorers = [cell.source for cell in cells if cell.cell_type == "code"]
     assert "cnn = load_cnn()" in loading
     assert sorted(re.match(EXPLORER, source)[1] for source in explorers) == sorted(
