@@ -28,7 +28,7 @@ START = ROOT / "notebooks" / "00_start_here.ipynb"
 CUT_OFF = Path(__file__).parent / "offline"
 MODES = ["cut off", "connected"] if os.environ.get("EVERY_NOTEBOOK") == "twice" else ["cut off"]
 
-SERIES = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]  # all but the playground, which has no figures of its own
+SERIES = [path for path in NOTEBOOKS if path.stem[:2].isdigit()]  # the playground has no figures
 PLAYGROUND = ROOT / "notebooks" / "playground.ipynb"
 EXPLORER = r"(\w+_lab|activation_explorer|zoo_browser)\(.*\)$"
 
