@@ -204,10 +204,10 @@ def _answers_in_batches(features, images, batch_size):
 def _finite(answers, images):
     answers = np.asarray(answers)
     if not (np.isfinite(answers.min()) and np.isfinite(answers.max())):
-        largest = max(images.max(), -images.min())
-        remedy = (f"to images with values as large as {largest:.0e}; bring these to model space by images.standardize"
-                  if largest > FAR_OUT else "; load the network or train it again")
-        raise ValueError(f"the network answers NaN or infinite values{'' if remedy[0] == ';' else ' '}{remedy}")
+        if (largest := max(images.max(), -images.min())) > FAR_OUT:
+            raise ValueError(f"the network answers NaN or infinite values to images with values as large as "
+                             f"{largest:.0e}; bring these to model space by images.standardize")
+        raise ValueError("the network answers NaN or infinite values; load the network or train it again")
     return answers
 
 

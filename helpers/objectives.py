@@ -218,7 +218,7 @@ class Jittered(namedtuple("Jittered", "objective state pixels")):
         state = getattr(generator, "state", generator)  # a variable is data to tf.function, a generator is not
         if isinstance(generator, np.random.Generator | np.random.BitGenerator | int | type(None)):
             raise ValueError(f"generator {generator!r} does not fit; use tf.random.Generator.from_seed(4)")
-        if not _is_data(pixels):
+        if not is_data(pixels):
             pixels = tf.constant(checks.whole(pixels, "pixels"), tf.int32)
         return super().__new__(cls, objective, state, pixels)
 
@@ -262,18 +262,18 @@ def _check_count(chosen, activations, name):
         raise ValueError(f"{given} {name} for {images} images; give one for each image, such as [7] * {images}")
 
 
-def _is_data(value):
-    """Whether a value is a tensor already, or what TensorFlow puts in the place of one."""
+def is_data(value):
+    """Return whether a value is a tensor already, or what TensorFlow puts in the place of one."""
     return not isinstance(value, NO_DATA)
 
 
 def _weight(value, name, **limits):
     """A number as a tensor, so that another one is no other compilation."""
-    return value if _is_data(value) else tf.constant(checks.number(value, name, **limits), tf.float32)
+    return value if is_data(value) else tf.constant(checks.number(value, name, **limits), tf.float32)
 
 
 def _weights(values, count):
-    if _is_data(values):
+    if is_data(values):
         return values
     numbers = np.asarray(values)
     if numbers.dtype.kind not in "uif" or numbers.shape != (count,) or not count or not np.isfinite(numbers).all():
@@ -299,7 +299,7 @@ def _whole_numbers(values, name, limits):
 
     `limits()` has one entry for an index, three for a position (row, column, map); None is no limit.
     """
-    if _is_data(values):
+    if is_data(values):
         return values
     numbers, limits = np.asarray(values), limits()
     columns = numbers.reshape(-1, 1) if len(limits) == 1 else numbers

@@ -14,7 +14,7 @@ import tensorflow as tf
 from helpers import checks
 from helpers.ascent import ascend, only_the_result, soften
 from helpers.fluctuations import spectral_fluctuations
-from helpers.objectives import Channels, Jittered
+from helpers.objectives import Channels, Jittered, is_data
 
 STEPS = np.geomspace(0.3, 0.03, 12)  # steps at each size
 GRAIN = 1.0  # exponent of the start's spectrum: as much in every octave
@@ -34,7 +34,7 @@ class Wrapped(namedtuple("Wrapped", "objective pixels")):
     __slots__ = ()
 
     def __new__(cls, objective, pixels):
-        if isinstance(pixels, int | np.integer):
+        if not is_data(pixels):
             pixels = tf.constant(checks.whole(pixels, "pixels"), tf.int32)
         return super().__new__(cls, objective, pixels)
 

@@ -300,7 +300,7 @@ class KeepBest(keras.callbacks.Callback):
         super().__init__()
         self.student, self.settings = student, settings
         self.best, self.history, self.done, self.highest = student.cnn.get_weights(), {}, 0, -np.inf
-        self.path = None if folder is None else checks.path(folder, "backup") / "state.npz"
+        self.path = None if folder in (None, "") else checks.path(folder, "backup") / "state.npz"
         if self.path and self.path.exists():
             self._restore()
 

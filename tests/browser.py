@@ -41,7 +41,7 @@ def chromium():
 @contextlib.contextmanager
 def jupyter_lab(folder, environment=None, theme="JupyterLab Light"):
     """Run a JupyterLab whose root is `folder` and yield its address; without token, on this machine only."""
-    port = _free_port()
+    port = free_port()
     command = [
         sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}",
@@ -243,7 +243,7 @@ def choose_theme(page, name):
     page.wait_for_timeout(500)  # its style sheet is loaded
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

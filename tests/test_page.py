@@ -47,7 +47,7 @@ def address(tmp_path_factory):
         shutil.copy(weights, folder / "data")
     (folder / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "playground.ipynb", folder / "notebooks")
-    port = browser._free_port()
+    port = browser.free_port()
     command = [sys.executable, "-m", "voila", *_options(), "--no-browser", f"--port={port}"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "JUPYTER_CONFIG_DIR": str(folder / ".settings")}
     with open(folder / "page.log", "wb") as log:

@@ -132,3 +132,9 @@ def test_a_fall_of_an_odd_number_of_pixels_has_a_middle_too():
 def test_maps_that_do_not_exist_are_refused_before_anything_is_drawn(features, indices):
     with pytest.raises(ValueError, match="does not exist: this layer has 0 to 5|no map is named"):
         seamless(features, indices, FIELD, 16, 1)
+
+
+@pytest.mark.parametrize("pixels", [1.5, "2", -1, None])
+def test_a_rim_that_is_no_number_of_pixels_is_refused(features, pixels):
+    with pytest.raises(ValueError, match="pixels .* is out of range"):
+        Wrapped(Channels(features, [0]), pixels)

@@ -161,7 +161,7 @@ class _DreamLab:
     def _roll(self):
         rng = np.random.default_rng()
         if self.controls["maps"].disabled:
-            self.explorer.set(seed=int(rng.integers(1_000_000)))
+            self.explorer.set(seed=int(rng.integers(parts.MOST_SEED + 1)))
         else:
             self.explorer.set(maps=str(rng.integers(self._count())))
 

@@ -135,7 +135,7 @@ class _Lab:
         }  # fmt: skip
 
     def _roll(self, method):
-        self.explorer.set(method=method, seed=int(np.random.default_rng().integers(1_000_000)), shown=SHEET)
+        self.explorer.set(method=method, seed=int(np.random.default_rng().integers(parts.MOST_SEED + 1)), shown=SHEET)
 
     def _point(self, place):
         names = [f"axis_{self.controls[name].value}" for name in ("across", "up")]

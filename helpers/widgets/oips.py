@@ -79,7 +79,7 @@ class _OipLab:
             more=[name for name in controls if name not in ("layer", "map", "seed", "several", "softened", "epochs")],
             pictures=pictures, buttons=[parts.row(again, parts.player("map index", "maps"), dice, watch, save)],
         )  # fmt: skip
-        self.explorer.roll(dice, "seed", 1_000_000)
+        self.explorer.roll(dice, "seed", parts.MOST_SEED + 1)
         self.explorer.on_click(again, self._roll_map)
         self.explorer.on_click(watch, lambda: self.explorer.ask(animated=True))
         self.explorer.on_change(self.shown["strip"], self._show_step, "chosen")

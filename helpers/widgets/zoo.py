@@ -99,7 +99,7 @@ class _ZooBrowser:
                 buttons=[parts.row(dice, save, go_on)],
             ), "explorer-wide")  # fmt: skip
             self.grow = self.explorer.also(self._grow)
-        self.explorer.roll(dice, "seed", 1_000_000)
+        self.explorer.roll(dice, "seed", parts.MOST_SEED + 1)
         self.explorer.on_click(go_on, self.grow)
         self.explorer.on_click(star, self._mark)
         self.explorer.opens(lab, "oip_lab", lambda: {name: controls[name].value for name in ("layer", "map")})
