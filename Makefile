@@ -13,8 +13,9 @@ lab: .venv/ready
 page: .venv/ready-to-show                ## the explorers as a page without code, on this machine only
 	$(BIN)/python -m voila notebooks/playground.ipynb --Voila.ip=127.0.0.1
 
+# its own list of fonts: one that another installation left behind may lack those that formulas are set in
 test: .venv/ready-to-test
-	$(BIN)/python -m pytest
+	MPLCONFIGDIR=$(CURDIR)/.venv/matplotlib $(BIN)/python -m pytest
 
 notebooks: .venv/ready-to-test          ## execute all notebooks in place
 	$(BIN)/python tests/run_notebooks.py notebooks/*.ipynb

@@ -197,6 +197,13 @@ def test_the_latent_lab_follows_the_pointer_and_rolls_a_sheet(page, folder):
     before = sheet.get_attribute("data-picture")
     browser.button(lab, "full covariance").click()
     wait_for(lambda: sheet.get_attribute("data-picture") != before)
+    browser.button(lab, "more settings").click()
+    first, last = slider(lab, "digit").all()  # the ends of a walk; each button plays its own
+    numbers = [end.get_attribute("aria-valuenow") for end in (first, last)]
+    browser.button(lab, "play digits").nth(1).click()
+    wait_for(lambda: last.get_attribute("aria-valuenow") != numbers[1])
+    browser.button(lab, "play digits").nth(1).click()
+    assert first.get_attribute("aria-valuenow") == numbers[0]
 
 
 def test_the_style_lab_paints_while_one_watches_and_stop_keeps_the_picture(page):

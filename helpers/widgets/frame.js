@@ -51,7 +51,8 @@ function play(event) {
   const over = () => { clearInterval(button.ticks); button.ticks = undefined; button.setAttribute("aria-pressed", false); };
   if (button.ticks) return over();
   const name = button.title.match(/slider (.+?),/)[1];
-  const label = [...explorer.querySelectorAll(".widget-label")].find((one) => one.textContent === name);
+  const near = button.closest(".explorer-digits") ?? explorer;  // of two choices of a digit, its own
+  const label = [...near.querySelectorAll(".widget-label")].find((one) => one.textContent === name);
   const handle = label.closest(".widget-inline-hbox").querySelector(".noUi-handle");
   button.setAttribute("aria-pressed", true);
   button.ticks = setInterval(() => {
