@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers import files
 from helpers.activations import pre_activation_extractor
 from helpers.ascent import climb, soften
 from helpers.figures import VIRIDIS
@@ -42,5 +43,6 @@ if __name__ == "__main__":
     palette = made[-1].quantize(128)
     first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in made]
     times = [600, *[70] * (len(others) - 1), 2500]
-    first.save(FILM, save_all=True, append_images=others, duration=times, loop=0, optimize=True)
+    with files.written(FILM) as part:
+        first.save(part, save_all=True, append_images=others, duration=times, loop=0, optimize=True)
     print(f"{FILM.name}: {len(made)} frames, {FILM.stat().st_size:,} bytes")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers import files
 from helpers.activations import feature_extractor, pre_activation_extractor
 from helpers.ascent import soften
 from helpers.dreams import carve_octaves
@@ -61,10 +62,11 @@ def save(name, picture, quality=92):
     """Write a picture as JPEG, without subsampled colors, or as a PNG of few colors where it is a print."""
     picture = Image.fromarray(np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8).squeeze())
     path = FOLDER / name
-    if path.suffix == ".png":
-        picture.quantize(160 if picture.mode == "RGB" else 16, dither=Image.Dither.NONE).save(path, optimize=True)
-    else:
-        picture.save(path, quality=quality, subsampling=0, optimize=True)
+    with files.written(path) as part:
+        if path.suffix == ".png":
+            picture.quantize(160 if picture.mode == "RGB" else 16, dither=Image.Dither.NONE).save(part, optimize=True)
+        else:
+            picture.save(part, quality=quality, subsampling=0, optimize=True)
     print(f"{name}: {picture.size[0]} x {picture.size[1]} pixels, {path.stat().st_size:,} bytes", flush=True)
 
 
@@ -80,8 +82,10 @@ def fall():
               for picture in falling(tile("ribbons"))]
     palette = frames[0].quantize(32)
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    first.save(FOLDER / "fall.gif", save_all=True, append_images=others, duration=60, loop=0, optimize=True)
-    print(f"fall.gif: {len(frames)} frames, {(FOLDER / 'fall.gif').stat().st_size:,} bytes", flush=True)
+    path = FOLDER / "fall.gif"
+    with files.written(path) as part:
+        first.save(part, save_all=True, append_images=others, duration=60, loop=0, optimize=True)
+    print(f"{path.name}: {len(frames)} frames, {path.stat().st_size:,} bytes", flush=True)
 
 
 PICTURES = {

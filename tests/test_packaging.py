@@ -62,7 +62,7 @@ def test_no_dockerfile_stands_where_binder_would_take_it_for_the_environment():
 def test_the_container_copies_only_what_is_there():
     copied = [name for line in re.findall(r"^COPY --chown=\w+ (.+) \S+$", _text("docs/Dockerfile"), re.MULTILINE)
               for name in line.split()]
-    assert {"helpers", "notebooks", "data", "pyproject.toml"} <= set(copied)
+    assert {"helpers", "notebooks", "data", "docs", "pyproject.toml"} <= set(copied)
     assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
