@@ -196,14 +196,14 @@ def carve_region(objective, photo, region, passes=4, step_sizes=CARVING, strengt
 
 
 def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, strength=1.0,
-                  precondition=identity, sight=UNTOLD, largest=None):
+                  precondition=identity, sight=UNTOLD, largest=LARGEST):
     """Yield `photo` after each octave of a DeepDream, the coarsest first.
 
     objective  climbs one image of any size, e.g. `Channels(feature_extractor(any_size(cnn), "Conv2D_3"), [56])`
     octaves    sizes at which the photo is dreamt, each `scale` times smaller than the next
     largest    edge of the windows in which larger octaves climb, one after the other: a deep network needs smaller
-               ones (of 300 pixels, say), so that its activations fit into memory. None means 800, and 512 for a
-               photo of more than 4 megapixels
+               ones (of 300 pixels, say), so that its activations fit into memory. A photo of more than 4
+               megapixels has windows of at most 512 pixels
 
     What one octave changed is enlarged and carried on to the next, so details are never lost. The photo is
     standardized around every pixel, not as a whole, and the change is brought to the contrast found there: regions
@@ -215,9 +215,9 @@ def carve_octaves(objective, photo, octaves=4, scale=1.4, step_sizes=STROKES, st
     if fixed != (None, None):
         raise ValueError(f"octaves need a network that takes images of any size, this one sees {fixed}; give "
                          "geometry.any_size(model) to feature_extractor")
-    sight, largest = sight_of(objective, sight), None if largest is None else checks.whole(largest, "largest", 1)
+    sight, largest = sight_of(objective, sight), checks.whole(largest, "largest", 1)
     photo, octaves, strength = _checked(photo, octaves, strength, sight)
-    largest = largest or (SMALLER if photo[..., 0].size > MANY_PIXELS else LARGEST)
+    largest = min(largest, SMALLER) if photo[..., 0].size > MANY_PIXELS else largest
     climb = partial(_climbed_change, objective, step_sizes, precondition)
     change = np.zeros((1, 1, 1, sight[2]), np.float32)
     for size in _octave_sizes(photo.shape[:2], octaves, scale, _smallest(sight)):

@@ -62,7 +62,7 @@ def seamless(features, indices, field, size=112, octaves=2, seed=0, step_sizes=S
     indices = [checks.index(index, maps) for index in np.ravel(indices).tolist()]
     if not indices:
         raise ValueError("no map is named; give the indices of one or more")
-    start = spectral_fluctuations(max(indices, default=0) + 1, GRAIN, seed, smallest)[indices]
+    start = spectral_fluctuations(max(indices) + 1, GRAIN, seed, smallest)[indices]
     grown = []
     for first in range(0, len(indices), together):
         part = slice(first, first + together)
