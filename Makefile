@@ -15,7 +15,7 @@ page: .venv/ready-to-show                ## the explorers as a page without code
 
 # its own list of fonts: one that another installation left behind may lack those that formulas are set in
 test: .venv/ready-to-test
-	MPLCONFIGDIR=$(CURDIR)/.venv/matplotlib $(BIN)/python -m pytest -n 2 --dist loadfile
+	MPLCONFIGDIR=$(CURDIR)/.venv/matplotlib $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 notebooks: .venv/ready-to-test          ## execute all notebooks in place
 	$(BIN)/python tests/run_notebooks.py notebooks/*.ipynb

@@ -8,6 +8,12 @@ from helpers import ascent
 from helpers.images import standardize
 
 
+def pytest_collection_modifyitems(items):
+    """Two processes share the files of tests: the longest first, and last what watches the clock in a browser."""
+    order = {"test_notebooks": -1, "test_browser": 1}
+    items.sort(key=lambda item: order.get(item.path.stem, 0))
+
+
 def tiny_cnn(seed=0, channels=1, maps=5):
     """A random CNN: images (12, 12, channels) -> conv -> pool -> conv `maps` -> dense 3."""
     start = [keras.initializers.HeNormal(seed=10 * seed + layer) for layer in range(3)]
