@@ -1,5 +1,6 @@
 """Every way into the series installs the same tested versions, and copies files that exist."""
 
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
@@ -37,6 +38,18 @@ def test_a_requirement_has_a_lower_bound_only_and_its_tested_version_fulfils_it(
     wanted = Requirement(requirement)
     assert [part.operator for part in wanted.specifier] == [">="]
     assert wanted.specifier.contains(_pins()[_normal(wanted.name)])
+
+
+def test_the_tested_versions_run_on_the_first_release_of_each_python():
+    """Debian 12 has Python 3.11.2, and a package may ask for 3.11.5."""
+    python, releases = SpecifierSet(PROJECT["requires-python"]), [f"3.{minor}.0" for minor in range(9, 20)]
+    releases = [release for release in releases if python.contains(release)]
+    assert len(releases) == 3
+    asked = {found.name: found.metadata["Requires-Python"] for found in importlib.metadata.distributions()
+             if _normal(found.name) in _pins()}
+    assert len(asked) > 100
+    assert [(name, wanted, release) for name, wanted in asked.items() for release in releases
+                  if wanted and not SpecifierSet(wanted).contains(release)] == []
 
 
 def test_conda_and_the_container_install_by_the_same_pins_as_make():
