@@ -18,6 +18,7 @@ FIGURES = Path(__file__).resolve().parent.parent / "notebooks" / "figures"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 IN_PLACE_OF_A_WIDGET = "An explorer: it appears here when this cell is run."
 README_FIGURES = {  # (notebook, caption of the figure): file in notebooks/figures
+    ("01_cnn_basics", "Figure 1.1."): "kernels.png",
     ("03_activation_maps", "Figure 3.5."): "activations.png",
     ("04_oip_creation", "Figure 4.4."): "oip_evolution.png",
 }
@@ -84,7 +85,7 @@ def _joined_streams(outputs):
 
 
 def export_figures(notebook, path):
-    """Write the figures that the README shows, so that it always shows what the notebooks show."""
+    """Write the figures that the README and the heads of notebooks show, so that they show what the notebooks show."""
     for (stem, caption), file in README_FIGURES.items():
         if stem == path.stem:
             place = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith(f"**{caption}**"))

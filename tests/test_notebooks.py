@@ -182,6 +182,13 @@ def test_each_explorer_is_one_line_in_its_notebook_below_the_figure_of_the_same(
                              "dream_lab": {"06", "07"}, "digit_lab": {"08"}, "latent_lab": {"09"}}.items()
 
 
+def test_notebook_01_opens_with_the_kernel_lab_below_a_picture_of_what_kernels_make():
+    title, imports, *cells = nbformat.read(ROOT / "notebooks" / "01_cnn_basics.ipynb", as_version=4).cells
+    assert re.search(r"!\[[^]]+\]\(figures/kernels\.png\)", title.source) and imports.cell_type == "code"
+    first = next(cell.source for cell in cells if cell.cell_type == "code")
+    assert re.match(EXPLORER, first)[1] == "kernel_lab"
+
+
 def test_the_playground_has_goals_and_exercises_one_loading_cell_and_every_explorer_alone_below_it():
     cells = nbformat.read(PLAYGROUND, as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
