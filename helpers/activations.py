@@ -148,6 +148,20 @@ def input_contributions(model, layer, index, images):
     return Contributions(source, inputs, np.asarray(kernels), np.asarray(values), bias)
 
 
+def input_patches(model, layer, inputs):
+    """Return what the kernels of a convolutional layer meet at each node, `(n, h, w, height, width)`.
+
+    `inputs (n, h, w)` is one of the maps below, such as `Contributions.inputs[..., 0]`; beyond its rim there are
+    zeros if the layer pads. A patch times the kernel, added up, is what that map gives to the node. Used by the
+    activation explorer (notebook 03).
+    """
+    conv = call_of(model, layer).layer
+    (height, width), strides, rates = conv.kernel_size, conv.strides, conv.dilation_rate
+    patches = tf.image.extract_patches(inputs[..., np.newaxis], (1, height, width, 1), (1, *strides, 1), (1, *rates, 1),
+                                       conv.padding.upper())  # (n, h, w, height * width)
+    return np.asarray(patches).reshape(*patches.shape[:3], height, width)
+
+
 class Patches(NamedTuple):
     """What excites a feature map most, see `strongest_patches`; strongest first.
 

@@ -19,7 +19,7 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTROLS = ("select, button, input:not([hidden]), textarea, summary, .noUi-handle, .widget-readout[contenteditable], "
-            ".explorer-sheet, canvas")
+            ".explorer-sheet, .explorer-nodes, canvas")
 NAME = """part => {
     const label = part.closest('.widget-inline-hbox')?.querySelector('.widget-label')?.textContent;
     const text = name => (name || '').replace('\\u200b', '').trim();

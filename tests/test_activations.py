@@ -14,6 +14,7 @@ from helpers.activations import (
     conv_layers,
     feature_extractor,
     input_contributions,
+    input_patches,
     mean_activations,
     pre_activation_extractor,
     strongest_patches,
@@ -419,6 +420,9 @@ def test_contributions_of_the_maps_below_add_up_to_the_pre_activation(options, k
         assert expected.std() > 0.1 and made.source == source
         assert made.values.shape == (*expected.shape, inputs) and made.inputs.shape[-1] == inputs
         np.testing.assert_allclose(made.values.sum(axis=-1) + made.bias, expected, rtol=1e-4, atol=1e-4)
+        for number in range(inputs):
+            products = input_patches(model, layer, made.inputs[..., number]) * made.kernels[..., number]
+            np.testing.assert_allclose(products.sum(axis=(3, 4)), made.values[..., number], rtol=1e-4, atol=1e-4)
 
 
 def test_each_contribution_is_the_correlation_of_one_map_below_with_its_own_kernel():

@@ -293,6 +293,39 @@ def test_a_sheet_is_one_tab_stop_and_arrow_keys_walk_over_its_pictures(page, two
         "map") == 0, "the next stop is no other map of the same sheet"
 
 
+def test_a_node_is_pointed_at_by_mouse_keys_and_finger_and_its_sum_is_told(page, two_cells):
+    explorer, cells = two_cells
+    explorer.get_by_title("map 3", exact=True).click()
+    wait_for(lambda: "map 3, 26" in explorer.inner_text() and "in row" in explorer.inner_text())
+    nodes = explorer.locator(".explorer-nodes")
+    box, frame = nodes.bounding_box(), nodes.locator(".explorer-node")
+    places = {(row, column): {"x": box["width"] * (column + 0.5) / 26, "y": box["height"] * (row + 0.5) / 26}
+              for row, column in ((4, 20), (7, 10), (25, 0))}  # fmt: skip
+
+    def told(row, column):
+        found = re.search(rf"Node in row {row}, column {column} (.*? in the map)", explorer.inner_text(), re.DOTALL)
+        return found and found[1]
+
+    nodes.hover(position=places[4, 20])
+    wait_for(lambda: told(4, 20))
+    first = told(4, 20)
+    nodes.hover(position=places[7, 10])
+    wait_for(lambda: told(7, 10) and told(7, 10) != first)
+    lit = frame.bounding_box()
+    assert abs(lit["x"] + lit["width"] / 2 - box["x"] - places[7, 10]["x"]) < 2
+    before = cells()
+    nodes.focus()
+    for key in ("ArrowRight", "ArrowDown", "d", "d"):
+        page.keyboard.press(key)
+    wait_for(lambda: told(8, 11))
+    assert cells() == before
+    x, y = (box[side] + places[25, 0][side] for side in "xy")
+    nodes.dispatch_event("pointerdown", {"pointerType": "touch", "clientX": x, "clientY": y})
+    wait_for(lambda: told(25, 0))
+    nodes.click(position=places[4, 20])  # with the mouse, which enlarges a picture wherever it is clicked
+    page.locator("dialog.explorer-enlarged").wait_for()
+
+
 def test_a_digit_is_drawn_with_keys_and_undone(page, two_cells):
     explorer, cells = two_cells
     browser.button(explorer, "draw your own").click()

@@ -52,6 +52,59 @@ def test_contributions_and_bias_add_up_to_the_mean_before_the_non_linearity(expl
     assert float(total) == pytest.approx(before, abs=2e-3)
 
 
+def strided_cnn():
+    """A random network with strides, padding, pooling and dilation on the way, and ten maps below its second layer."""
+    options = [{"strides": 2, "padding": "same"}, {"padding": "same", "activation": "tanh"}, {"dilation_rate": 2}]
+    convs = [keras.layers.Conv2D(filters, size, **{"activation": "relu", "bias_initializer": "normal", **option},
+                                 name=name, kernel_initializer=keras.initializers.HeNormal(seed=filters))
+             for filters, size, option, name in zip((10, 6, 3), (5, (3, 2), 3), options, ("first", "second", "third"))]
+    pool = keras.layers.MaxPooling2D(2)
+    return keras.Sequential([keras.Input((24, 24, 1)), convs[0], pool, *convs[1:]])
+
+
+@pytest.mark.parametrize("layer, shape", [("first", (12, 12)), ("second", (6, 6)), ("third", (2, 2))])
+def test_the_sum_told_of_any_node_adds_up_to_what_the_network_computes_there(layer, shape):
+    model, images = strided_cnn(), np.random.default_rng(0).standard_normal((3, 24, 24, 1)).astype(np.float32)
+    explorer = activation_explorer(model, images, layer=layer, map=1, digit=2)
+    assert wait_until_idle()
+    before, after = (np.asarray(extractor(model, layer)(images[2:]))[0, ..., 1]
+                     for extractor in (pre_activation_extractor, feature_extractor))  # fmt: skip
+    assert explorer.shown["nodes"].value == (list(shape), list(np.unravel_index(after.argmax(), shape)))
+    for node in [(0, 0), (shape[0] - 1, shape[1] - 1), (1, 0), (shape[0] // 2, 1)]:
+        explorer.shown["nodes"].node = list(node)
+        assert wait_until_idle()
+        told = explorer.shown["node"].value
+        patch, kernel, products = (np.float64(re.findall(r"<td>(.+?)</td>", table))
+                                   for table in re.findall("<table>.*?</table>", told))  # fmt: skip
+        shares = np.float64(re.findall(r" ([+-]\d+\.\d+)", told.split("Together")[0]))
+        total, bias, sum_told, value = np.float64(re.findall(r" ([+-]?\d+\.\d+)", told.split("Together")[1]))
+        np.testing.assert_allclose(patch * kernel, products, atol=0.05)
+        assert products.sum() == pytest.approx(shares[0], abs=0.05 + 0.01 * len(products))
+        assert shares.sum() == pytest.approx(total, abs=5e-3) and abs(shares[0]) >= abs(shares[1:-1]).max(initial=0)
+        assert total + bias == pytest.approx(sum_told, abs=2e-3)
+        assert (sum_told, value) == pytest.approx((before[node], after[node]), abs=1e-3), node
+        assert f"row {node[0]}, column {node[1]}<" in told
+
+
+def test_a_map_that_is_opened_shows_its_highest_node_however_small_it_is():
+    explorer = activation_explorer(strided_cnn(), np.ones((1, 24, 24, 1)), layer="first", map=0)
+    assert wait_until_idle()
+    explorer.shown["nodes"].node = [11, 11]
+    explorer.set(layer="third", map=2)
+    assert wait_until_idle()
+    explorer.shown["nodes"].node = [11, 11]  # of the map before: it was on its way when the other one came
+    assert wait_until_idle()
+    assert "row 1, column 1<" in explorer.shown["node"].value and "where it happened" not in explorer.status.value
+
+
+def test_where_no_sum_can_be_told_of_a_node_a_sentence_says_so():
+    grouped = keras.layers.Conv2D(4, 3, groups=2, name="grouped")
+    explorer = activation_explorer(keras.Sequential([keras.Input((9, 9, 2)), grouped]), np.ones((1, 9, 9, 2)))
+    assert wait_until_idle()
+    assert "cannot be shown: layer 'grouped' is a convolution in 2 groups" in text(explorer)
+    assert explorer.shown["inputs"].numbers == []
+
+
 def test_the_digits_told_to_excite_a_map_are_those_with_the_highest_means(explorer, cnn):
     means = mean_activations(feature_extractor(cnn, "second"), IMAGES)[:, 2]
     best = [number for number in np.argsort(-means, kind="stable")[:8] if means[number] > 0]

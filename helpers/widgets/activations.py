@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from helpers.activations import conv_layers, feature_extractor, input_contributions, mean_activations
+from helpers.activations import conv_layers, feature_extractor, input_contributions, input_patches, mean_activations
 from helpers.ascent import soften
 from helpers.figures import SIGNED, in_colors, zoo_sheet
 from helpers.graph import maker_of
@@ -22,6 +22,7 @@ MISREAD = "misread ones"
 CELL, STRIP = 60, 8  # edge of the pictures in a strip, and how many there are
 COMPARED = 2000  # digits among which those that excite a map most are sought
 BATCH = 256 * 28 * 28  # pixels that are read at once, so that what is asked for next need not wait
+MOST_PRODUCTS = 25  # of a patch and a kernel that are printed
 MOST_BARS = 12  # classes; of more only the most probable are shown
 BARRED_SEVEN = (((70, 60), (140, 58), (210, 55), (170, 140), (140, 240)), ((105, 150), (205, 140)))
 PRESETS = {
@@ -59,7 +60,7 @@ class _ActivationExplorer:
     def __init__(self, model, images, labels, given, opened):
         self.model, self.images, self.labels, self.given = model, images, labels, given
         self.output, self.run = probability_layer(model), Runner(model, images=images)
-        self.answered, self.means, self.oips, self.readings = None, {}, {}, []
+        self.answered, self.found, self.means, self.oips, self.readings = None, (None, None), {}, {}, []
         knows = self.output and len(labels) and np.issubdtype(labels.dtype, np.integer)
         self.digits = Digits(images, labels, subsets={MISREAD: None} if knows else {},
                              own=images.shape[1:] == (28, 28, 1))  # fmt: skip
@@ -67,15 +68,16 @@ class _ActivationExplorer:
         shown = {
             "map": parts.Picture("", "47%"), "digit": parts.Picture("what the network sees", "40%"),
             "bars": parts.HTML(), "scale": parts.HTML(), "sheet": parts.Sheet(name="map", edge=44),
-            "oip": parts.Picture("", "47%"), "inputs": parts.Sheet(name="input", edge=50),
-            "inputs_told": parts.HTML(), "top": parts.Sheet(name="digit", edge=42), "top_told": parts.HTML(),
+            "oip": parts.Picture("", "47%"), "nodes": parts.Nodes(), "node": parts.HTML(),
+            "inputs": parts.Sheet(name="input", edge=50), "inputs_told": parts.HTML(),
+            "top": parts.Sheet(name="digit", edge=42), "top_told": parts.HTML(),
         }  # fmt: skip
         self.shown, lab, dream = shown, parts.button("open in the OIP lab", "flask", "This map's OIP, live."), None
         shown["bars"].layout.flex = "1 1 120px"
         shown["sheet"].link_to(controls["map"])
         card = parts.VBox([
-            parts.row(shown["digit"], shown["bars"]), parts.row(shown["map"], shown["oip"]), shown["inputs"],
-            shown["inputs_told"], shown["top"], shown["top_told"], links := parts.row(lab),
+            parts.row(shown["digit"], shown["bars"]), parts.row(shown["nodes"].over(shown["map"]), shown["oip"]),
+            *(shown[name] for name in ("node", "inputs", "inputs_told", "top", "top_told")), links := parts.row(lab),
         ])  # fmt: skip
         save = parts.button("save PNG", "download", "The sheet with its numbers, as a file beside the notebook.")
         save_own = parts.button("save digit", "download", "Your own digit as a PNG file of 28 x 28 pixels.")
@@ -92,6 +94,8 @@ class _ActivationExplorer:
         self.explorer.opens(lab, "oip_lab", lambda: {name: controls[name].value for name in ("layer", "map")})
         self.explorer.saves(save, save_sheet)
         self.explorer.saves(save_own, save_digit)
+        pointed = self.explorer.also(self._pointed)
+        self.explorer.on_change(shown["nodes"], lambda node: pointed(), "node")
         self.explorer.on_change(shown["inputs"], self._open_input, "chosen")
         self.explorer.on_change(shown["top"], lambda number: number >= 0 and self.explorer.set(digit=number), "chosen")
         self.read_all = self.explorer.also(self._find_misread)
@@ -125,7 +129,7 @@ class _ActivationExplorer:
             "digit": parts.large(parts.rgb(to_display(answer.image))[0]), "bars": bars_of(answer.probabilities[0]),
             "map": (parts.large(shown[settings.map]), f"<b>map {settings.map}</b>, {maps.shape[0]} × {maps.shape[1]}: "
                     f"mean {maps[..., settings.map].mean():.3g}, highest {maps[..., settings.map].max():.3g}"),
-            "status": self._sentence(answer),
+            "nodes": (list(maps.shape[:2]), highest_node(maps[..., settings.map])), "status": self._sentence(answer),
             "python": [*self.digits.lines(settings.digit, self.given),
                        f"maps = np.asarray(feature_extractor(model, {settings.layer!r})(digit))[0]", "map_sheet(maps)"],
         }  # fmt: skip
@@ -148,22 +152,47 @@ class _ActivationExplorer:
         yield {"oip": (parts.large(contrast(made.images)[0]),
                        f"<b>OIP</b>, softened: {told}{'; stopped before it was finished' * stopped}")}  # fmt: skip
 
-    def _inputs(self, answer):
-        settings = answer.settings
+    def _found(self, answer):
+        """The contributions to the opened map, calculated once."""
+        if self.found[0] is not answer:
+            settings = answer.settings
+            self.found = answer, input_contributions(self.model, settings.layer, settings.map, answer.image)
+        return self.found[1]
+
+    def _pointed(self):
+        """Yield the sum behind the node that is pointed at."""
+        yield {"node": self._node(self.answered)}
+
+    def _node(self, answer):
+        settings, values = answer.settings, answer.maps[..., answer.settings.map]
+        node = tuple(np.minimum(self.shown["nodes"].node, np.array(values.shape) - 1))
+        told = f"<b>Node in row {node[0]}, column {node[1]}</b> (point at another, tap it, or press the arrow keys)"
         try:
-            found = input_contributions(self.model, settings.layer, settings.map, answer.image)
+            found = self._found(answer)
         except ValueError as error:
-            nothing = parts.pictures_of(np.zeros((1, 1, 1, 4)), labels=[""])
-            return {"inputs": nothing, "inputs_told": parts.small("What it is computed from cannot be shown: "
-                                                                  + parts.html.escape(str(error)))}  # fmt: skip
+            error = parts.html.escape(str(error))
+            return parts.small(f"{told}: {values[node]:.3f}. What it is computed from cannot be shown: {error}")
+        most = np.argsort(-np.abs(found.values[0][node]), kind="stable")[:STRIP]
+        patch = input_patches(self.model, settings.layer, found.inputs[..., most[0]])[0][node]
+        return parts.small(told) + node_sum(found, node, patch, self._names(settings.layer, most), values[node])
+
+    def _names(self, layer, numbers):
+        """What a layer's inputs of these numbers are called: maps, or what the first layer reads of the image."""
+        if layer == conv_layers(self.model)[0] and self.images.shape[-1] == 1:
+            return ["image"]
+        return [f"{'channel' if layer == conv_layers(self.model)[0] else 'map'} {number}" for number in numbers]
+
+    def _inputs(self, answer):
+        settings, node = answer.settings, self._node(answer)
+        try:
+            found = self._found(answer)
+        except ValueError:  # which the node tells
+            return {"node": node, "inputs": parts.NOTHING, "inputs_told": ""}
         shares = found.values[0].mean(axis=(0, 1))  # (inputs,)
         most = np.argsort(-np.abs(shares), kind="stable")[:STRIP]
-        below = found.source if found.source in conv_layers(self.model) else ""
-        labels = [f"map {number}" if below or settings.layer != conv_layers(self.model)[0] else "image"
-                  for number in most]  # fmt: skip
-        pictures = parts.pictures_of(input_pictures(found, most), most, labels,
+        pictures = parts.pictures_of(input_pictures(found, most), most, self._names(settings.layer, most),
                                      [f"{share:+.2f}" for share in shares[most]], edge=2 * CELL)
-        return {"inputs": pictures, "inputs_told": parts.small(inputs_text(found, shares))}
+        return {"node": node, "inputs": pictures, "inputs_told": parts.small(inputs_text(found, shares))}
 
     def _top(self, settings, means):
         best = np.argsort(-means, kind="stable")[:STRIP]
@@ -180,9 +209,8 @@ class _ActivationExplorer:
     def _open_input(self, number):
         """Open a map of the layer below, if that is a convolutional one: so one walks through the network."""
         settings, layers = self.answered.settings, conv_layers(self.model)
-        source = input_contributions(self.model, settings.layer, settings.map, self.answered.image).source
         before = layers.index(settings.layer) - 1
-        if number >= 0 and before >= 0 and source != maker_of(self.model.inputs[0]).name:
+        if number >= 0 and before >= 0 and self._found(self.answered).source != maker_of(self.model.inputs[0]).name:
             self.explorer.set(layer=layers[before], map=number)
 
     def _find_misread(self):
@@ -288,6 +316,27 @@ def inputs_text(found, shares):
     return (f"What the map is computed from: {which}, each above its {height} × {width} kernel (blue: negative, red: "
             f"positive), with its mean contribution. Together {shares.sum():+.3f}; the bias {found.bias:+.3f} makes it "
             f"{total:+.3f}, the map's mean before the non-linearity. Choose a map to open it.")
+
+
+def highest_node(values):
+    """Return [row, column] of the largest of the values `(height, width)`."""
+    return [int(place) for place in np.unravel_index(values.argmax(), values.shape)]
+
+
+def node_sum(found, node, patch, names, value):
+    """Return HTML with the sum behind one node: product by product for the input that matters most, then all inputs.
+
+    `patch` is what that input's kernel meets, `names` are those of the inputs that matter most, `value` is the node's.
+    """
+    shares = found.values[0][node]  # (inputs,)
+    most = np.argsort(-np.abs(shares), kind="stable")[: len(names)]
+    table = parts.products(names[0], patch, found.kernels[..., most[0]]) if patch.size <= MOST_PRODUCTS else ""
+    each = [f"{name} {share:+z.3f}" for name, share in zip(names, shares[most])]
+    if len(shares) > len(most):
+        each.append(f"the other {len(shares) - len(most)} {np.delete(shares, most).sum():+z.3f}")
+    total = shares.sum()
+    return table + parts.small(f"{'; '.join(each)}. Together {total:+.3f}; the bias {found.bias:+.3f} brings it to "
+                               f"{total + found.bias:+.3f} before the non-linearity, and {value:z.3f} in the map.")
 
 
 def scale_text(layer, maps):

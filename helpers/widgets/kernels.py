@@ -1,7 +1,5 @@
 """The kernel lab: paint a kernel, slide it over a digit, and see every number of the sum (notebook 01)."""
 
-import html
-
 import numpy as np
 import traitlets
 from ipywidgets import Button, GridBox, Layout
@@ -150,17 +148,15 @@ class _KernelLab:
         }  # fmt: skip
 
     def _terms(self, digit, sums, maps, settings, size):
-        """The products of the node's strongest sum as a table."""
+        """The products of the node's strongest sum."""
         block = sums[settings.row * size :, settings.column * size :][:size, :size]
         row, column = np.unravel_index(block.argmax(), block.shape) + np.array([settings.row, settings.column]) * size
         padded = np.pad(digit, same_padding(28, 3, settings.stride, settings.padding))
         patch = padded[row * settings.stride :, column * settings.stride :][:3, :3]
-        cells = [[f"{pixel:.1f} · {number:.2g}" for pixel, number in zip(*pair)]
-                 for pair in zip(patch, settings.kernel)]  # fmt: skip
-        table = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>" for line in cells)
-        told = f"pixel · kernel, added up: {np.sum(patch * settings.kernel):.2f}; with the bias {sums[row, column]:.2f}"
-        told += f"; in the map {maps[settings.row, settings.column]:.2f}"
-        return f"<table class='explorer-table'>{table}</table>{parts.small(html.escape(told))}"
+        kernel = np.array(settings.kernel)
+        told = (f"The products added up: {np.sum(patch * kernel):.2f}; with the bias "
+                f"{sums[row, column]:.2f}; in the map {maps[settings.row, settings.column]:.2f}")  # fmt: skip
+        return parts.products("pixels × kernel", patch, kernel) + parts.small(told)
 
 
 def _span(values):

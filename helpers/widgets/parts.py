@@ -105,6 +105,31 @@ class Picture(VBox):
             self.caption.value = small(caption)
 
 
+class Nodes(anywidget.AnyWidget):
+    """Lies over the image of a `Picture` of a map: pointer, taps and arrow keys choose a node, `[row, column]`.
+
+    Its value is (size of the map, node).
+    """
+
+    _esm = HERE / "nodes.js"
+    size, node = traitlets.List([1, 1]).tag(sync=True), traitlets.List([0, 0]).tag(sync=True)
+
+    @property
+    def value(self):
+        return self.size, self.node
+
+    @value.setter
+    def value(self, shown):
+        with self.hold_sync():
+            self.size, self.node = shown
+
+    def over(self, picture):
+        """Return the picture, with these nodes laid over its image."""
+        picture.children = (marked(VBox([picture.image, marked(self, "explorer-nodes")]), "explorer-below-nodes"),
+                            picture.caption)  # fmt: skip
+        return picture
+
+
 class Pictures(NamedTuple):
     """What a `Sheet` shows, see `pictures_of`."""
 
@@ -260,6 +285,18 @@ def bars(names, shares, texts):
     rows = (f"<span>{html.escape(str(name))}</span><div style='width: {100 * share:.1f}%'></div>"
             f"<span>{html.escape(str(text))}</span>" for name, share, text in zip(names, shares, texts))
     return f"<div class='explorer-bars'>{''.join(rows)}</div>"
+
+
+def products(name, patch, kernel):
+    """Return HTML that multiplies a patch `(height, width)` of what is called `name` by a kernel, number by number."""
+    grids = [_grid(numbers) for numbers in (patch, kernel, patch * kernel)]
+    return f"<div class='explorer-products'>{name}: {grids[0]} × {grids[1]} = {grids[2]}</div>"
+
+
+def _grid(numbers):
+    digits = ".2f" if 0.1 <= np.abs(numbers).max() < 100 else ".2g"
+    rows = ("".join(f"<td>{number:z{digits}}</td>" for number in row) for row in numbers)  # z: no negative zero
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
 def curve(values, name, steps):
