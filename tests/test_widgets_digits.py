@@ -47,8 +47,8 @@ def answer_of(cnn, image):
 def test_it_says_what_the_network_reads_with_all_probabilities(lab, cnn, digits):
     ask(lab, digit=2)
     read = answer_of(cnn, digits[2:3])
-    assert f"read as {read} ({cnn(digits[2:3]).numpy().max():.1%})" in status(lab)
-    shares = [f"{share:.1%}" for share in cnn(digits[2:3]).numpy()[0]]
+    assert f"read as {read} ({100 * cnn(digits[2:3]).numpy().max():.1f} %)" in status(lab)
+    shares = [f"{100 * share:.1f} %" for share in cnn(digits[2:3]).numpy()[0]]
     assert all(share in lab.shown["before"].value for share in shares)
 
 

@@ -123,14 +123,14 @@ def test_the_sheet_is_saved_and_an_empty_one_is_refused(zoo, tmp_path, monkeypat
 def test_without_fitting_digits_it_says_why_no_class_can_be_asked_for(cnn):
     browser = zoo_browser(cnn)
     assert wait_until_idle()
-    assert "no class of digits can be asked for: this model sees images of 12 x 12 x 1" in text(browser)
+    assert "no class of digits can be asked for: the model sees images of shape (12, 12, 1)" in text(browser)
     assert len(control(browser, "sorted by").options) == 2
 
 
 @pytest.mark.parametrize("arguments, sentence", [
     ({"layer": "output"}, "has no feature maps but 3 single units"), ({"layer": "third"}, "third"),
     ({"digits": DIGITS}, "one label for each digit"),
-    ({"digits": np.zeros((2, 9, 9, 1)), "labels": [0, 1]}, "digits have shape"),
+    ({"digits": np.zeros((2, 9, 9, 1)), "labels": [0, 1]}, "the digits have \\(9, 9, 1\\)"),
 ])  # fmt: skip
 def test_a_layer_without_maps_and_digits_that_do_not_fit_are_refused(cnn, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):

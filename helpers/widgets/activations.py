@@ -1,5 +1,6 @@
 """The activation explorer: what every map of a layer makes of a digit, drawn or photographed ones too (notebook 03)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -23,7 +24,6 @@ CELL, STRIP = 60, 8  # edge of the pictures in a strip, and how many there are
 COMPARED = 2000  # digits among which those that excite a map most are sought
 BATCH = 256 * 28 * 28  # pixels that are read at once, so that what is asked for next need not wait
 MOST_PRODUCTS = 25  # of a patch and a kernel that are printed
-MOST_BARS = 12  # classes; of more only the most probable are shown
 BARRED_SEVEN = (((70, 60), (140, 58), (210, 55), (170, 140), (140, 240)), ((105, 150), (205, 140)))
 PRESETS = {
     "edges and strokes": {},
@@ -52,7 +52,7 @@ def activation_explorer(model=None, images=(), labels=(), **settings):
     """
     model = parts.checked_model(model)
     given = len(images) > 0
-    images, labels = checked_digits(model, images, labels)
+    images, labels = parts.checked_digits(model, images, labels)
     return _ActivationExplorer(model, images, labels, given, settings).explorer
 
 
@@ -126,7 +126,8 @@ class _ActivationExplorer:
                                   edge=48 if len(shown) >= 64 else 96)
         return {
             "sheet": sheet, "scale": scale_text(settings.layer, maps), "made": answer,
-            "digit": parts.large(parts.rgb(to_display(answer.image))[0]), "bars": bars_of(answer.probabilities[0]),
+            "digit": parts.large(parts.rgb(to_display(answer.image))[0]),
+            "bars": parts.class_bars(answer.probabilities[0]),
             "map": (parts.large(shown[settings.map]), f"<b>map {settings.map}</b>, {maps.shape[0]} × {maps.shape[1]}: "
                     f"mean {maps[..., settings.map].mean():.3g}, highest {maps[..., settings.map].max():.3g}"),
             "nodes": (list(maps.shape[:2]), highest_node(maps[..., settings.map])), "status": self._sentence(answer),
@@ -195,16 +196,12 @@ class _ActivationExplorer:
         return {"node": node, "inputs": pictures, "inputs_told": parts.small(inputs_text(found, shares))}
 
     def _top(self, settings, means):
-        best = np.argsort(-means, kind="stable")[:STRIP]
-        best = best[means[best] > 0]
-        if not len(best):
-            text = f"None of the first {len(means):,} digits excites map {settings.map}."
-            return {"top": parts.pictures_of(np.zeros((1, 1, 1, 4)), labels=[""]), "top_told": parts.small(text)}
-        labels = self.labels[best] if len(self.labels) else best
-        shown = parts.fitted(parts.rgb(to_display(self.images[best])), CELL)
-        return {"top": parts.pictures_of(shown, best, labels, [f"{mean:.2g}" for mean in means[best]]),
-                "top_told": parts.small(f"The digits that excite map {settings.map} most, of the first {len(means):,}, "
-                                        "with its mean activation. Choose one to see its maps.")}  # fmt: skip
+        top = parts.strongest(self.images[: len(means)], self.labels, means)
+        told = (f"The digits that excite map {settings.map} most, of the first {len(means):,}, with its mean "
+                "activation. Choose one to see its maps.")  # fmt: skip
+        if top is parts.NOTHING:
+            told = f"None of the first {len(means):,} digits excites map {settings.map}."
+        return {"top": top, "top_told": parts.small(told)}
 
     def _open_input(self, number):
         """Open a map of the layer below, if that is a convolutional one: so one walks through the network."""
@@ -246,7 +243,7 @@ class _ActivationExplorer:
             return name + known
         best = int(shares.argmax())
         verb = "read as" if label is None or label == best else "misread as"
-        return f"{name}{known}, {verb} {best} with {percent(shares[best])}"
+        return f"{name}{known}, {verb} {best} with {parts.percent(shares[best])}"
 
 
 def save_sheet(answer):
@@ -255,33 +252,15 @@ def save_sheet(answer):
     pictures = in_colors(answer.maps.transpose(2, 0, 1), low, high)
     title = f"{answer.settings.layer}, all maps on one scale up to {high:.3g}"
     figure = zoo_sheet(pictures, range(len(pictures)), title, 16 if len(pictures) >= 64 else 8, (lambda shown: shown,))
-    path = parts.free_path(f"maps_{answer.settings.layer}", ".png")
-    figure.savefig(path, dpi=100)
-    return f"saved as {path} in the folder of the notebook"
+    return parts.saved(f"maps_{answer.settings.layer}", ".png", partial(figure.savefig, dpi=100))
 
 
 def save_digit(answer):
     """Write the reader's own digit as a PNG file of 28 x 28 pixels, and return the sentence that says so."""
     if isinstance(answer.settings.digit, int):
         raise Refusal("there is no digit of yours to save yet; draw one, or upload a photo of one")
-    path = parts.free_path("digit", ".png")
-    save_picture(path, to_display(answer.image)[0])
-    return f"saved as {path} in the folder of the notebook, 28 x 28 pixels; load_digit({str(path)!r}) reads it back"
-
-
-def checked_digits(model, images, labels):
-    """Return images and labels to explore, the test digits where none are given; refuse what does not fit."""
-    given = len(images) > 0
-    if not given and len(labels):
-        raise ValueError(f"{len(labels)} labels came without images; give both")
-    images, labels = (np.asarray(images, np.float32), np.asarray(labels)) if given else parts.default_digits()
-    shape, seen = images.shape[1:], tuple(model.inputs[0].shape[1:])
-    if len(shape) != len(seen) or any(size not in (None, length) for size, length in zip(seen, shape)):
-        what, remedy = ("images", "resize them") if given else ("test digits", "give fitting ones with images=")
-        raise ValueError(f"the model sees images of shape {seen}, the {what} have {shape}; {remedy}")
-    if len(labels) and labels.shape != images.shape[:1]:
-        raise ValueError(f"labels have shape {labels.shape}; {len(images)} images need one label each, or none")
-    return images, labels
+    return parts.saved("digit", ".png", lambda path: save_picture(path, to_display(answer.image)[0]),
+                       ", 28 x 28 pixels; load_digit reads it back")  # fmt: skip
 
 
 def probability_layer(model):
@@ -351,18 +330,3 @@ def scale_text(layer, maps):
         f"<span class='explorer-scale' style='background: linear-gradient(to right, {colors})'></span> to {high:.3g}; "
         f"{silent} silent. Below each its mean. Click one, or walk with the arrow keys."
     )
-
-
-def bars_of(probabilities):
-    """Return HTML with a bar for every class, for the most probable ones if there are many; "" if there are none."""
-    classes = np.arange(len(probabilities))
-    if len(classes) > MOST_BARS:
-        classes = np.argsort(-probabilities, kind="stable")[:MOST_BARS]
-    if len(classes) == 0:
-        return ""
-    return parts.bars(classes, probabilities[classes], [percent(probabilities[k]) for k in classes])
-
-
-def percent(share):
-    """Return a share in percent, as exactly as it matters."""
-    return f"{100 * share:.1f} %" if share < 0.9995 else "over 99.9 %"

@@ -27,7 +27,6 @@ EXPLAINED = {  # what a method says, in one sentence
 }  # fmt: skip
 THE_ANSWER = "what it reads"
 STEPS = 20  # of the climb that changes a digit
-MOST_BARS = 10  # classes; of more only the most probable are shown
 SPEAKERS = 4  # maps that speak most for the class, and as many against it
 EDGE = 196
 PRESETS = {
@@ -65,7 +64,7 @@ class _DigitLab:
         self.classes = self.logits.output_shape[-1]
         if self.classes < 2:
             raise ValueError(f"model {model.name!r} has a single output; the lab needs two classes or more")
-        images, labels = self._fitting(images, labels)
+        images, labels = parts.checked_digits(model, images, labels)
         self.run = Runner(model, images=images)
         self.digits = Digits(images, labels, number=min(4, len(images) - 1))
         shown = {
@@ -85,15 +84,6 @@ class _DigitLab:
                                  presets or {"as it opens": {}}, pictures=pictures, buttons=[parts.row(save)],
                                  given={"images": images} if self.given else {})  # fmt: skip
         self.explorer.saves(save, save_digit)
-
-    def _fitting(self, images, labels):
-        images, labels = (np.asarray(images, np.float32), labels) if self.given else parts.default_digits()
-        seen = tuple(self.model.inputs[0].shape[1:])
-        if images.ndim != 4 or any(size not in (None, own) for size, own in zip(seen, images.shape[1:])):
-            what = "images given have" if self.given else "test digits have"
-            raise ValueError(f"the model sees images of shape {seen}, the {what} {images.shape[1:]}; give fitting ones "
-                             "with images=")
-        return images, labels
 
     def _controls(self):
         names = [str(number) for number in range(self.classes)]
@@ -125,7 +115,7 @@ class _DigitLab:
         name = self.digits.words(settings.digit) + ("" if label is None else f", a {label}")
         yield {"digit": (parts.large(to_display(digit)[0], EDGE), f"{name}: read as <b>{answer}</b>"),
                "heat": (_signed(heat), f"<b>{settings.method}</b>, class {explained}. {EXPLAINED[settings.method]}"),
-               "before": self._bars(before, answer)}
+               "before": parts.class_bars(before, answer)}
         lines += [f"wish = Margins(class_logits(model), [{settings.towards}])",
                   f"changed = climb_within(wish, digit, {settings.radius:g}, steps={STEPS})"]
         changed = self.run(lines)["changed"]
@@ -133,21 +123,13 @@ class _DigitLab:
         reads = int(after.argmax())
         yield {"changed": (parts.large(to_display(changed)[0], EDGE), f"changed: read as <b>{reads}</b>"),
                "change": (_signed(changed - digit), "what was changed: red brighter, blue darker"),
-               "after": self._bars(after, int(settings.towards)), **self._speakers(digit, explained),
+               "after": parts.class_bars(after, int(settings.towards)), **self._speakers(digit, explained),
                "status": self._sentence(settings, answer, reads, before, after), "progress": 1,
                "made": MadeDigit(digit, heat, changed),
                "python": [*lines, "signed_grid(np.concatenate([heat, changed - digit]), columns=2)"]}  # fmt: skip
 
     def _probabilities(self, image):
         return feature_extractor(self.model, maker_of(self.model.outputs[0]).name).answers(image)[0]
-
-    def _bars(self, probabilities, marked):
-        """All classes, or of many the most probable; the marked one is always there."""
-        order = np.arange(self.classes)
-        if self.classes > MOST_BARS:
-            order = np.unique(np.r_[np.argsort(-probabilities)[: MOST_BARS - 1], marked])
-        names = [f"► {number}" if number == marked else str(number) for number in order]
-        return parts.bars(names, probabilities[order], [f"{share:.1%}" for share in probabilities[order]])
 
     def _speakers(self, digit, explained):
         """The maps of the last convolution that speak most for the class, and most against it."""
@@ -164,10 +146,10 @@ class _DigitLab:
 
     def _sentence(self, settings, answer, reads, before, after):
         towards = int(settings.towards)
-        told = f"read as {answer} ({before[answer]:.1%})"
+        told = f"read as {answer} ({parts.percent(before[answer])})"
         if settings.radius == 0:
             return f"{told}; nothing may be changed"
-        end = f"a {towards} has {after[towards]:.1%} with a change of {settings.radius:g}"
+        end = f"a {towards} has {parts.percent(after[towards])} with a change of {settings.radius:g}"
         if reads == towards != answer:
             return f"{told}; {end}: it has changed its mind"
         return f"{told}; {end}" + ("" if answer == towards else ": not enough to change its mind")
@@ -187,9 +169,7 @@ def _in_red_and_blue(images):
 
 def save_digit(made):
     """Write digit, attribution, changed digit and change beside one another; return the sentence that says so."""
-    path = parts.free_path("digit_lab", ".png")
     signed = [_in_red_and_blue(values) for values in (made.heat, made.changed - made.digit)]
     plain = [np.broadcast_to(to_display(image)[0], signed[0].shape) for image in (made.digit, made.changed)]
-    picture = np.concatenate([plain[0], signed[0], plain[1], signed[1]], axis=1)
-    save_picture(path, picture.repeat(8, axis=0).repeat(8, axis=1))
-    return f"saved as {path} in the folder of the notebook"
+    picture = np.concatenate([plain[0], signed[0], plain[1], signed[1]], axis=1).repeat(8, axis=0).repeat(8, axis=1)
+    return parts.saved("digit_lab", ".png", lambda path: save_picture(path, picture))

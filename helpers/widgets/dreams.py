@@ -364,14 +364,13 @@ def _stem(settings):
 
 def save_dream(made):
     """Write the dream as a PNG file, and return the sentence that says so."""
-    path = parts.free_path(_stem(made.settings), ".png")
-    save_picture(path, presented(made.dream, made.settings.gain))
-    return f"saved as {path} in the folder of the notebook"
+    shown = presented(made.dream, made.settings.gain)
+    return parts.saved(_stem(made.settings), ".png", lambda path: save_picture(path, shown))
 
 
 def save_passes(made):
     """Write a film of the passes, there and back, as a GIF file, and return the sentence that says so."""
-    path = parts.free_path(_stem(made.settings), ".gif")
     frames = [presented(frame, made.settings.gain) for frame in made.frames]
-    save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH)
-    return f"saved as {path} in the folder of the notebook: {len(frames)} pictures of {FILM} x {FILM} pixels"
+    return parts.saved(_stem(made.settings), ".gif",
+                       lambda path: save_film(path, [*frames, *frames[-2:0:-1]], SECONDS_EACH),
+                       f": {len(frames)} pictures of {FILM} x {FILM} pixels")  # fmt: skip

@@ -183,9 +183,10 @@ class Explorer(VBox):
         """Call `callback` with each new value of a widget, before an answer to it is asked for."""
         widget.observe(self.guarded(lambda change: callback(change["new"])), trait)
 
-    def roll(self, button, name, highest):
-        """Give the control of this name a random whole number below `highest` whenever the button is pressed."""
-        self.on_click(button, lambda: self.set(**{name: int(np.random.default_rng().integers(highest))}))
+    def roll(self, button, name):
+        """Give the control of this name a random whole number, from 0 to its highest, when the button is pressed."""
+        rng, control = np.random.default_rng(), self.controls[name]
+        self.on_click(button, lambda: self.set(**{name: int(rng.integers(control.max + 1))}))
 
     def saves(self, button, save):
         """Have `save(made)` write a file whenever the button is pressed, and show the sentence that it returns."""

@@ -148,10 +148,9 @@ class _Lab:
             space = self.run(lines)
         image, coordinates = space["image"], space["axes"].coordinates(space["vectors"])
         probabilities = np.asarray(self.model(image, training=False))[0]
-        texts = [f"{share:.1%}" for share in probabilities]
         yield {
             "picture": parts.large(to_display(image)[0]), "plane": self._plane(settings, space, coordinates[0]),
-            "verdict": parts.bars(range(len(texts)), probabilities, texts), "made": (settings, image),
+            "verdict": parts.class_bars(probabilities), "made": (settings, image),
             "status": self._sentence(probabilities, space, coordinates),
             "python": [*lines, "image_grid(to_display(image), limits=(0, 1), width=3)"],
         }  # fmt: skip
@@ -201,6 +200,5 @@ class _Lab:
 def save_drawn(made):
     """Write the picture as a PNG file, and return the sentence that says so."""
     settings, image = made
-    path = parts.free_path(f"latent_{settings.autoencoder}", ".png")
-    save_picture(path, to_display(image)[0].repeat(20, axis=0).repeat(20, axis=1))
-    return f"saved as {path} in the folder of the notebook"
+    shown = to_display(image)[0].repeat(20, axis=0).repeat(20, axis=1)
+    return parts.saved(f"latent_{settings.autoencoder}", ".png", lambda path: save_picture(path, shown))

@@ -79,8 +79,8 @@ class _OipLab:
             more=[name for name in controls if name not in ("layer", "map", "seed", "several", "softened", "epochs")],
             pictures=pictures, buttons=[parts.row(again, parts.player("map index", "maps"), dice, watch, save)],
         )  # fmt: skip
-        self.explorer.roll(dice, "seed", parts.MOST_SEED + 1)
-        self.explorer.on_click(again, self._roll_map)
+        self.explorer.roll(dice, "seed")
+        self.explorer.roll(again, "map")
         self.explorer.on_click(watch, lambda: self.explorer.ask(animated=True))
         self.explorer.on_change(self.shown["strip"], self._show_step, "chosen")
         self.shown["seeds"].link_to(controls["seed"])
@@ -119,10 +119,6 @@ class _OipLab:
         for name in (*self.noise, "exponent"):
             applies = (name == "exponent") == (controls["start"].value == SPECTRUM)
             controls[name].layout.display = None if applies else "none"
-
-    def _roll_map(self):
-        index = self.explorer.controls["map"]
-        self.explorer.set(map=int(np.random.default_rng().integers(index.max + 1)))
 
     def answer(self, settings):
         """Yield what is to be shown: the finished climb, and before it all frames if they are to be watched."""
@@ -261,8 +257,8 @@ class _OipLab:
 
 def save_oip(made):
     """Write the picture as a PNG file, and return the sentence that says so."""
-    path = parts.free_path(f"oip_{made.settings.layer}_map_{made.settings.map}", ".png")
     shown = contrast(made.ascent.images, gain=made.settings.gain)[0]
     times = max(1, 560 // max(shown.shape))
-    save_picture(path, shown.repeat(times, axis=0).repeat(times, axis=1))
-    return f"saved as {path} in the folder of the notebook"
+    shown = shown.repeat(times, axis=0).repeat(times, axis=1)
+    stem = f"oip_{made.settings.layer}_map_{made.settings.map}"
+    return parts.saved(stem, ".png", lambda path: save_picture(path, shown))

@@ -16,7 +16,7 @@ import traitlets
 from ipywidgets import HTML, Box, Image, Layout, ToggleButton, VBox
 
 from helpers.activations import conv_layers, feature_extractor
-from helpers.images import resize
+from helpers.images import resize, to_display
 from helpers.models import load_cnn
 from helpers.photos import png_bytes
 from helpers.widgets import python
@@ -24,6 +24,7 @@ from helpers.widgets import python
 HERE = Path(__file__).parent
 SHEET_CELL = 96  # pixels along the longer edge of a sheet's pictures, at most
 MOST_SEED = 999_999
+MOST_BARS = 12  # classes; of more only the most probable are shown
 
 
 def _named(kind):
@@ -155,6 +156,16 @@ def pictures_of(pictures, numbers=(), labels=(), notes=(), columns=16, edge=SHEE
     height, width = small_ones.shape[1:3]
     return Pictures(png_bytes(mosaic(small_ones, columns)), columns, (width + 2) / (height + 2), numbers,
                     [str(label) for label in labels], [str(note) for note in notes])  # fmt: skip
+
+
+def strongest(images, labels, answers, count=8, edge=60):
+    """Return the images that a map answers to most, with its `answers (n,)`, as a `Sheet` shows them; labels if any."""
+    best = np.argsort(-answers, kind="stable")[:count]
+    best = best[answers[best] > 0]
+    if not len(best):
+        return NOTHING
+    return pictures_of(fitted(rgb(to_display(images[best])), edge), best, labels[best] if len(labels) else best,
+                       [f"{answer:.2g}" for answer in answers[best]])  # fmt: skip
 
 
 class Sheet(anywidget.AnyWidget):
@@ -299,6 +310,21 @@ def _grid(numbers):
     return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
+def class_bars(probabilities, marked=None):
+    """Return HTML with a bar for every class, of many for the most probable ones and the marked one; "" for none."""
+    classes = np.arange(len(probabilities))
+    if len(classes) > MOST_BARS:
+        classes = np.union1d(np.argsort(-probabilities, kind="stable")[:MOST_BARS], [] if marked is None else marked)
+        classes = classes.astype(int)
+    names = [f"► {number}" if number == marked else number for number in classes]
+    return bars(names, probabilities[classes], map(percent, probabilities[classes])) if len(classes) else ""
+
+
+def percent(share):
+    """Return a share in percent, as exactly as it matters."""
+    return f"{100 * share:.1f} %" if share < 0.9995 else "over 99.9 %"
+
+
 def curve(values, name, steps):
     """Return HTML that draws `values`, equally spaced over `steps` steps, as a line with its ends in numbers."""
     values = np.asarray(values, float)
@@ -350,6 +376,24 @@ def default_digits():
     return python.load_digits_once("test")
 
 
+def checked_digits(model, images=(), labels=(), name="images"):
+    """Return images and labels to explore, the test digits where none are given; ValueError for what does not fit.
+
+    `name` is that of the argument by which a reader gives images.
+    """
+    given = len(images) > 0
+    if not given and len(labels):
+        raise ValueError(f"{len(labels)} labels came without {name}; give both")
+    images, labels = (np.asarray(images, np.float32), np.asarray(labels)) if given else default_digits()
+    shape, seen = images.shape[1:], tuple(model.inputs[0].shape[1:])
+    if len(shape) != len(seen) or any(size not in (None, length) for size, length in zip(seen, shape)):
+        what, remedy = (name, "resize them") if given else ("test digits", f"give fitting ones with {name}=")
+        raise ValueError(f"the model sees images of shape {seen}, the {what} have {shape}; {remedy}")
+    if len(labels) and labels.shape != images.shape[:1]:
+        raise ValueError(f"labels have shape {labels.shape}; {len(images)} {name} need one label each, or none")
+    return images, labels
+
+
 def image_shape(model):
     """Return (height, width, channels) of the images that the model sees, 28 where it leaves a size open."""
     height, width, channels = model.inputs[0].shape[1:]
@@ -359,7 +403,9 @@ def image_shape(model):
     return height or 28, width or 28, channels
 
 
-def free_path(stem, ending):
-    """Return the first of stem.png, stem_2.png, ... in the current folder that does not exist yet."""
+def saved(stem, ending, write, told=""):
+    """Have `write(path)` make stem.png, or stem_2.png if that is there; return the sentence that says so."""
     names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
-    return next(path for path in (Path(name + ending) for name in names) if not path.exists())
+    path = next(path for path in (Path(name + ending) for name in names) if not path.exists())
+    write(path)
+    return f"saved as {path} in the folder of the notebook{told}"

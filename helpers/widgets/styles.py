@@ -151,15 +151,12 @@ def caption_of(settings):
 
 def save_painted(made):
     """Write the picture as a PNG file, and return the sentence that says so."""
-    path = parts.free_path("painted", ".png")
-    save_picture(path, made.picture)
-    return f"saved as {path} in the folder of the notebook"
+    return parts.saved("painted", ".png", lambda path: save_picture(path, made.picture))
 
 
 def save_painting_film(made):
     """Write the pictures on the way as an animated GIF, and return the sentence that says so."""
     if len(made.frames) < 2:
         raise ValueError("there is only one picture, which is no film; paint a few strokes first")
-    path = parts.free_path("painting", ".gif")
-    save_film(path, made.frames, SECONDS_EACH)
-    return f"saved {len(made.frames)} pictures as {path} in the folder of the notebook"
+    return parts.saved("painting", ".gif", lambda path: save_film(path, made.frames, SECONDS_EACH),
+                       f": {len(made.frames)} pictures")  # fmt: skip

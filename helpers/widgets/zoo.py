@@ -1,13 +1,13 @@
 """The zoo browser: the OIPs of all maps of a layer on one sheet, to open, sort, filter and mark (notebook 05)."""
 
 import re
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations
 from helpers.figures import as_calculated, enhanced, zoo_sheet
-from helpers.images import to_display
 from helpers.widgets import parts
 from helpers.widgets.explorer import Explorer, Refusal
 from helpers.widgets.python import Runner
@@ -19,7 +19,7 @@ ALL, OF_CLASS = "all maps", "maps whose top class is the one below"
 STARRED, DEAD = "favorites ★ only", "maps that no digit excites"
 AT_ONCE, KEPT = 16, 4  # maps made together; zoos kept, so that one can go back
 TEST_DIGITS, DIGITS_AT_ONCE = 2_000, 1_000  # digits asked where none are given; between so many others have their turn
-CELL, STRONGEST = 40, 8  # edge of the pictures on the sheet; digits shown for a map
+CELL = 40  # edge of the pictures on the sheet
 DARK = 0.2  # gray value of a map that is not made yet, seen on white and on black
 REACHED = {
     "start": "it answers to an ordinary random start, and climbed from there",
@@ -70,13 +70,13 @@ def zoo_browser(model=None, layer="", digits=(), labels=(), **settings):
     if layer:
         feature_with_maps(model, layer)
         settings["layer"] = layer
-    return _ZooBrowser(model, checked_digits(model, digits, labels), settings).explorer
+    return _ZooBrowser(model, digits, labels, settings).explorer
 
 
 class _ZooBrowser:
-    def __init__(self, model, given, opened):
+    def __init__(self, model, digits, labels, opened):
         self.model, self.run = model, Runner(model)
-        self.given, self.trouble = (given, "") if given else test_digits_for(model)
+        self.given, self.trouble = checked_digits(model, digits, labels)
         self.zoos, self.answers, self.growing, self.stopped = {}, {}, None, False
         controls = self._controls(opened.get("layer", ""))
         shown = {
@@ -91,15 +91,16 @@ class _ZooBrowser:
                            shown["bars"], shown["top"], shown["top_told"]])  # fmt: skip
         save = parts.button("save PNG", "download", "The sheet with its numbers, as a file beside the notebook.")
         dice, go_on = parts.dice(), parts.button("go on", "forward", "Make the maps that are missing after a Stop.")
+        call = f"zoo_browser(model{', digits=digits, labels=labels' * (len(digits) > 0)})"
         with lock:  # the first answer wants the explorer to be there
             self.explorer = parts.marked(Explorer(
-                controls, shown, self.answer, f"zoo_browser(model{', digits=digits, labels=labels' * bool(given)})",
-                model, opened, PRESETS, more=["rendering", "softened", "seed", "favorites"],
+                controls, shown, self.answer, call, model, opened, PRESETS,
+                more=["rendering", "softened", "seed", "favorites"],
                 pictures=[parts.beside(parts.VBox([shown["sheet"], shown["note"]]), card)],
                 buttons=[parts.row(dice, save, go_on)],
             ), "explorer-wide")  # fmt: skip
             self.grow = self.explorer.also(self._grow)
-        self.explorer.roll(dice, "seed", parts.MOST_SEED + 1)
+        self.explorer.roll(dice, "seed")
         self.explorer.on_click(go_on, self.grow)
         self.explorer.on_click(star, self._mark)
         self.explorer.opens(lab, "oip_lab", lambda: {name: controls[name].value for name in ("layer", "map")})
@@ -200,23 +201,18 @@ class _ZooBrowser:
 
     def _card(self, zoo, index, digits):
         large = [parts.large(cells(zoo, np.array([index]), rendering)[0]) for rendering in (enhanced, as_calculated)]
-        nothing = parts.pictures_of(np.zeros((1, 1, 1, 4)), labels=[""])
-        card = {"strong": large[0], "plain": large[1], "told": told_of(zoo, index, digits), "bars": "", "top": nothing,
-                "top_told": ""}  # fmt: skip
+        card = {"strong": large[0], "plain": large[1], "told": told_of(zoo, index, digits), "bars": "",
+                "top": parts.NOTHING, "top_told": ""}  # fmt: skip
         if digits is None:
             return card
         answers = digits.answers[:, index]
-        best = np.argsort(-answers, kind="stable")[:STRONGEST]
-        best, told = best[answers[best] > 0], "the digits that excite it most: class, mean activation"
-        if len(best):
-            shown = parts.fitted(parts.rgb(to_display(digits.images[best])), CELL)
-            notes = [f"{answer:.2g}" for answer in answers[best]]
-            card["top"] = parts.pictures_of(shown, best, digits.labels[best], notes)
-        else:
+        top = parts.strongest(digits.images, digits.labels, answers)
+        told = "the digits that excite it most: class, mean activation"
+        if top is parts.NOTHING:
             told = f"none of {len(digits.images):,} digits excites this map"
         means = digits.means[:, index]
         bars = parts.bars(digits.classes, np.clip(means, 0, None) / max(means.max(), 1e-9), [f"{m:.2g}" for m in means])
-        return {**card, "bars": parts.small("mean activation by each class of digits") + bars,
+        return {**card, "top": top, "bars": parts.small("mean activation by each class of digits") + bars,
                 "top_told": parts.small(told)}  # fmt: skip
 
     def _note(self, digits):
@@ -253,9 +249,7 @@ class _ZooBrowser:
         stars = starred(settings.favorites)
         labels = [f"{number}{'★' * (number in stars)}" for number in there]
         figure = zoo_sheet(zoo.images[there], labels, title_of(settings), 10, (RENDERINGS[settings.rendering],))
-        path = parts.free_path(f"zoo_{settings.layer}", ".png")
-        figure.savefig(path, dpi=200)
-        return f"saved as {path} in the folder of the notebook"
+        return parts.saved(f"zoo_{settings.layer}", ".png", partial(figure.savefig, dpi=200))
 
 
 def feature_with_maps(model, layer):
@@ -268,31 +262,20 @@ def feature_with_maps(model, layer):
 
 
 def checked_digits(model, digits, labels):
-    """Return (digits, labels) as arrays, or None where there are none; ValueError if they do not fit."""
-    if len(labels) != len(digits):
-        raise ValueError(f"there are {len(digits)} digits and {len(labels)} labels; give one label for each digit")
-    if len(digits) == 0:
-        return None
-    digits, wanted = np.asarray(digits, np.float32), model.inputs[0].shape
-    if digits.ndim != 4 or any(size not in (None, given) for size, given in zip(wanted, digits.shape)):
-        sizes = ", ".join("any" if size is None else str(size) for size in wanted[1:])
-        raise ValueError(f"digits have shape {digits.shape}; this model sees images of shape (n, {sizes})")
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"labels have shape {labels.shape}; give one number or name for each digit, not one-hot")
-    return digits, labels
+    """Return (digits, labels) and no trouble, or none and the sentence that says why there are none.
 
-
-def test_digits_for(model):
-    """Return (digits, labels) and no trouble, or none and the sentence that says why the model has none."""
-    shape = parts.image_shape(model)
-    if shape == (28, 28, 1):
-        try:
-            return [part[:TEST_DIGITS] for part in parts.default_digits()], ""
-        except (OSError, ValueError) as error:
-            return None, str(error)
-    seen = " x ".join(map(str, shape))
-    return None, f"this model sees images of {seen}, test digits have 28 x 28 x 1; give digits and labels that fit"
+    ValueError where those that are given do not fit.
+    """
+    given = len(digits) > 0
+    if given and not len(labels):
+        raise ValueError(f"{len(digits)} digits came without labels; give one label for each digit")
+    try:
+        digits, labels = parts.checked_digits(model, digits, labels, "digits")
+    except (OSError, ValueError) as error:
+        if given or len(labels):
+            raise
+        return None, str(error)
+    return (digits, labels) if given else (digits[:TEST_DIGITS], labels[:TEST_DIGITS]), ""
 
 
 def with_classes(images, labels, answers):
@@ -339,7 +322,7 @@ def cells(zoo, numbers, rendering):
 def sheet_of(zoo, numbers, settings):
     """Return the sheet of these maps, each with its value and a star if it is a favorite."""
     if not len(numbers):
-        return parts.pictures_of(np.zeros((1, 1, 1, 4)), labels=[""])
+        return parts.NOTHING
     stars = starred(settings.favorites)
     labels = [f"{number}{'★' * (number in stars)}" for number in numbers]
     notes = [f"{zoo.values[number]:.2g}" if number < zoo.made else "…" for number in numbers]
