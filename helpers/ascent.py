@@ -15,7 +15,8 @@ from helpers import checks
 from helpers.images import standardize
 
 FEW_IMAGES, FEW_PIXELS = 8, 50_000  # up to so many a step is so short that
-STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait
+STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait,
+PIXELS_AT_ONCE = 100_000  # and so would these of larger images, counted in pixels of all steps together
 OBJECTIVE = "Channels(features, [7])"  # an example of one
 _asked_to_stop = ContextVar("asked_to_stop", default=lambda: False)
 
@@ -180,7 +181,7 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     images, steps, made = project(images), len(step_sizes), 0
     wanted = checks.numbers([*reports(steps + 1)], "the reported states", dtype=float)
     reporting = set(wanted.ravel().astype(int).tolist())
-    longest = STEPS_AT_ONCE if _few(images) else 1
+    longest = int(np.clip(PIXELS_AT_ONCE // np.prod(images.shape[:3]), 1, STEPS_AT_ONCE)) if _few(images) else 1
     try:
         for begin in range(0, steps, longest):
             leave_if_asked()

@@ -361,6 +361,15 @@ def test_a_climb_that_is_stopped_from_elsewhere_reports_where_it_is_and_goes_on_
     np.testing.assert_allclose(values, Linear(target)(images), atol=1e-5)
 
 
+@pytest.mark.parametrize("edge, block", [(12, ascent.STEPS_AT_ONCE), (100, ascent.PIXELS_AT_ONCE // 100**2),
+                                         (220, ascent.PIXELS_AT_ONCE // 220**2), (300, 1)])  # fmt: skip
+def test_the_larger_the_images_the_fewer_steps_a_stop_waits_for(edge, block):
+    start = standardize(np.random.default_rng(0).standard_normal((1, edge, edge, 1)).astype(np.float32))
+    with stoppable(after_asking(2)):
+        record = ascend(Linear(tf.constant(start[:, ::-1])), start, np.full(40, 0.01))
+    assert record.stopped and record.steps[-1] == 2 * block
+
+
 def test_ascend_keeps_what_was_made_when_it_is_stopped_from_elsewhere(target, starts):
     with stoppable(after_asking(2)):
         record = ascend(Linear(target), starts, np.full(600, 0.01))
