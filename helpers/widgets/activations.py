@@ -34,9 +34,13 @@ PRESETS = {
 
 
 class Answer(NamedTuple):
-    """What the network makes of one digit: `maps (height, width, maps)` of a layer, and class probabilities or none."""
+    """What the network makes of one digit: `maps (height, width, maps)` of a layer, and class probabilities or none.
+
+    `lines` is the Python that makes the maps.
+    """
 
     settings: object
+    lines: list
     image: np.ndarray
     maps: np.ndarray
     probabilities: np.ndarray
@@ -111,11 +115,11 @@ class _ActivationExplorer:
             yield {"status": "stopped; move a control to go on"}
 
     def _answered(self, settings):
+        lines = [*self.digits.lines(settings.digit, self.given),
+                 f"maps = np.asarray(feature_extractor(model, {settings.layer!r})(digit))[0]"]  # fmt: skip
         with refusals():
-            lines = self.digits.lines(settings.digit, self.given)
-            image = self.run(lines)["digit"]
-        maps = [f"maps = np.asarray(feature_extractor(model, {settings.layer!r})(digit))[0]"]
-        self.answered = Answer(settings, image, self.run([*lines, *maps])["maps"], self._probabilities(image))
+            image = self.run(lines[:-1])["digit"]
+        self.answered = Answer(settings, lines, image, self.run(lines)["maps"], self._probabilities(image))
         return self.answered
 
     def _sheet(self, answer):
@@ -131,8 +135,7 @@ class _ActivationExplorer:
             "map": (parts.large(shown[settings.map]), f"<b>map {settings.map}</b>, {maps.shape[0]} × {maps.shape[1]}: "
                     f"mean {maps[..., settings.map].mean():.3g}, highest {maps[..., settings.map].max():.3g}"),
             "nodes": (list(maps.shape[:2]), highest_node(maps[..., settings.map])), "status": self._sentence(answer),
-            "python": [*self.digits.lines(settings.digit, self.given),
-                       f"maps = np.asarray(feature_extractor(model, {settings.layer!r})(digit))[0]", "map_sheet(maps)"],
+            "python": [*answer.lines, "map_sheet(maps)"],
         }  # fmt: skip
 
     def _details(self, answer):
