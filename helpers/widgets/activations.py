@@ -73,7 +73,7 @@ class _ActivationExplorer:
             "map": parts.Picture("", "47%"), "digit": parts.Picture("what the network sees", "40%"),
             "bars": parts.HTML(), "scale": parts.HTML(), "sheet": parts.Sheet(name="map", edge=44),
             "oip": parts.Picture("", "47%"), "nodes": parts.Nodes(), "node": parts.HTML(),
-            "inputs": parts.Sheet(name="input", edge=50), "inputs_told": parts.HTML(),
+            "inputs": parts.Sheet(name="input", edge=42), "inputs_told": parts.HTML(),
             "top": parts.Sheet(name="digit", edge=42), "top_told": parts.HTML(),
         }  # fmt: skip
         self.shown, lab, dream = shown, parts.button("open in the OIP lab", "flask", "This map's OIP, live."), None
@@ -194,7 +194,8 @@ class _ActivationExplorer:
             return {"node": node, "inputs": parts.NOTHING, "inputs_told": ""}
         shares = found.values[0].mean(axis=(0, 1))  # (inputs,)
         most = np.argsort(-np.abs(shares), kind="stable")[:STRIP]
-        pictures = parts.pictures_of(input_pictures(found, most), most, self._names(settings.layer, most),
+        labels = [name.removeprefix("map ") for name in self._names(settings.layer, most)]
+        pictures = parts.pictures_of(input_pictures(found, most), most, labels,
                                      [f"{share:+.2f}" for share in shares[most]], edge=2 * CELL)
         return {"node": node, "inputs": pictures, "inputs_told": parts.small(inputs_text(found, shares))}
 

@@ -68,10 +68,10 @@ class _DigitLab:
         self.run = Runner(model, images=images)
         self.digits = Digits(images, labels, number=min(4, len(images) - 1))
         shown = {
-            "digit": parts.Picture("the digit", "31%"), "heat": parts.Picture("attribution", "31%"),
+            "digit": parts.Picture("the digit", "31%"), "heat": parts.bright(parts.Picture("attribution", "31%")),
             "before": parts.HTML(), "changed": parts.Picture("changed", "31%"),
-            "change": parts.Picture("what was changed", "31%"), "after": parts.HTML(),
-            "maps": parts.Sheet(edge=64, name="map"), "speakers": parts.HTML(),
+            "change": parts.bright(parts.Picture("what was changed", "31%")), "after": parts.HTML(),
+            "maps": parts.Sheet(edge=53, name="map"), "speakers": parts.HTML(),
         }  # fmt: skip
         for bars in (shown["before"], shown["after"]):
             bars.layout.flex = "1 1 150px"

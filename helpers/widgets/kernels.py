@@ -78,8 +78,8 @@ class _KernelLab:
         self.model, self.run = model, Runner(model)
         self.digits = drawing.Digits(*parts.default_digits())
         self.shown = {
-            "digit": parts.Picture("the digit; lit: what the node sees", "32%"), "sums": parts.Picture("", "32%"),
-            "maps": parts.Picture("", "32%"), "sum": parts.HTML(),
+            "digit": parts.Picture("the digit; lit: what the node sees", "32%"),
+            "sums": parts.bright(parts.Picture("", "32%")), "maps": parts.Picture("", "32%"), "sum": parts.HTML(),
         }  # fmt: skip
         pictures = [parts.row(*list(self.shown.values())[:3]), self.shown["sum"]]
         borrow = parts.button("a trained kernel", "random", "The kernel of a map of the network's first layer.")
@@ -156,7 +156,7 @@ class _KernelLab:
         kernel = np.array(settings.kernel)
         told = (f"The products added up: {np.sum(patch * kernel):.2f}; with the bias "
                 f"{sums[row, column]:.2f}; in the map {maps[settings.row, settings.column]:.2f}")  # fmt: skip
-        return parts.products("pixels × kernel", patch, kernel) + parts.small(told)
+        return parts.products("digit", patch, kernel) + parts.small(told)
 
 
 def _span(values):

@@ -86,7 +86,7 @@ class _Lab:
         self.model, self.run, self.roll = model, Runner(model, **given), Runner(model, **given)
         controls = self.controls = self._controls()
         self.shown = {"plane": Plane(), "picture": parts.Picture("what it decodes to"), "verdict": parts.HTML(),
-                      "sheet": parts.Sheet(edge=64, name="drawn digit")}  # fmt: skip
+                      "sheet": parts.Sheet(edge=53, name="drawn digit")}  # fmt: skip
         beside = parts.VBox([self.shown["picture"], self.shown["verdict"]],
                             layout={"width": "40%", "overflow": "visible"})
         self.shown["plane"].layout.width = "56%"

@@ -91,7 +91,8 @@ class Picture(VBox):
     """A picture above its caption, `width` wide; its value is a PNG file, or (PNG file, caption as HTML)."""
 
     def __init__(self, caption="", width="100%", png=b""):
-        self.image, self.caption = Image(format="png", value=png, layout=Layout(width="100%")), HTML(small(caption))
+        self.image = Image(format="png", value=png, layout=Layout(width="calc(100% - 4px)"))  # and its margins
+        self.caption = HTML(small(caption))
         super().__init__([self.image, self.caption], layout=Layout(width=width, max_width="100%", overflow="visible"))
 
     @property
@@ -214,6 +215,11 @@ def wiped(after, before):
     return VBox([pair, toggle], layout=Layout(overflow="visible"))
 
 
+def bright(picture):
+    """Return a picture whose ground is white, which is to be darker in a dark theme."""
+    return marked(picture, "explorer-bright")
+
+
 def row(*shown):
     """Return the widgets beside one another, or below where there is no room."""
     return marked(Box(list(shown)), "explorer-row")
@@ -301,7 +307,8 @@ def bars(names, shares, texts):
 def products(name, patch, kernel):
     """Return HTML that multiplies a patch `(height, width)` of what is called `name` by a kernel, number by number."""
     grids = [_grid(numbers) for numbers in (patch, kernel, patch * kernel)]
-    return f"<div class='explorer-products'>{name}: {grids[0]} × {grids[1]} = {grids[2]}</div>"
+    shown = "".join(f"<span>{sign}{grid}</span>" for sign, grid in zip(("", "×", "="), grids))
+    return f"<div class='explorer-products'><b>{name}: patch × kernel = products</b>{shown}</div>"
 
 
 def _grid(numbers):

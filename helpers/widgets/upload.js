@@ -11,7 +11,7 @@ async function fitting(file) {
 function render({ model, el }) {
   const button = document.createElement("button"), input = document.createElement("input");
   const problem = document.createElement("span");
-  button.className = "jupyter-button widget-button";
+  button.className = "jupyter-button widget-button explorer-upload";
   button.textContent = `⬆ ${model.get("label")}`;
   button.title = model.get("tip");
   input.type = "file";

@@ -82,7 +82,7 @@ class _ZooBrowser:
         shown = {
             "sheet": parts.Sheet(name="map", edge=42), "strong": parts.Picture("contrast enhanced", "47%"),
             "plain": parts.Picture("as calculated", "47%"), "told": parts.HTML(), "bars": parts.HTML(),
-            "top": parts.Sheet(name="digit", edge=44), "top_told": parts.HTML(), "note": parts.HTML(),
+            "top": parts.Sheet(name="digit", edge=42), "top_told": parts.HTML(), "note": parts.HTML(),
         }  # fmt: skip
         shown["sheet"].link_to(controls["map"])
         star = parts.button("favorite", "star", "Mark the open map with a star, or take the star away.")
