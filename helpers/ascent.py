@@ -249,6 +249,7 @@ def _advance(objective, images, step_sizes, rules, made):
     except (ValueError, TypeError, tf.errors.OpError):
         _explain(lambda: step_uphill(objective, images, tf.constant(step_sizes[0]), *rules), images)
         raise
+    values = np.asarray(values)  # at once: to take a tensor apart costs as much as a step or two
     return frames, np.stack([_checked_values(each, images, made + step) for step, each in enumerate(values)]), after
 
 
