@@ -8,6 +8,7 @@ files         writes a file whole or not at all
 images        arithmetic on image arrays: standardize, resize, gray, contrast
 data          digits as arrays: MNIST, Fashion-MNIST, scikit-learn's
 ink           one digit from drawn strokes or from a photographed page
+handwriting   strokes that other hands add: the bar of a seven, the upstroke of a one
 photos        photographs in, pictures and films out
 models        build, save and load the CNN
 geometry      receptive fields, and the trunk that runs on images of any size

@@ -1,7 +1,7 @@
 """The study of notebook 11: which networks are trained, and what is measured on each and between two of them.
 
-`measure` and `compare` are functions of a recipe, or a pair of them, alone: they train, look, and return a flat
-record of numbers and small arrays, so they run in any process. Knows nothing of executors or figures.
+`measure`, `european` and `compare` are functions of a recipe, or a pair of them, alone: they train, look, and return
+a flat record of numbers and small arrays, so they run in any process. Knows nothing of executors or figures.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from helpers.attacks import attacked
 from helpers.data import load_digits, load_small_digits
 from helpers.fluctuations import fluctuations
 from helpers.geometry import receptive_fields
+from helpers.handwriting import tally
 from helpers.images import gray, resize, standardize
 from helpers.matching import debiased_cka, match_maps
 from helpers.models import build_cnn
@@ -37,6 +38,7 @@ BRUSH = np.full(30, 0.09)  # what carves into a photograph
 DEEP = "plain, He start", "plain, Glorot start", "against the worst case", "labels shuffled", "untrained"
 DEEP_SEEDS = 4  # the first ones of these kinds are asked for summits and single nodes as well, which takes longer
 EVERY = 4  # where a measurement is long, every fourth map stands for all
+EUROPEAN = "plain, Glorot start", "against the worst case"  # the kinds that are shown bars and upstrokes
 GROUP = 16  # maps that are removed together
 SHOWN = 12  # OIPs that are stored as pictures, of the first network of each kind
 
@@ -263,6 +265,16 @@ def _special(images):
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
+def european(recipe, weights=None):
+    """Return what a network reads where a bar or an upstroke was added to test digits, {what is shown: counts (10,)}.
+
+    Notebook 03 shows it for the shipped network; see `handwriting.tally`.
+    """
+    cnn = network(recipe, weights)
+    counts = tally(lambda images: _dense_forward(cnn, images).argmax(axis=1), *load_digits("test", recipe.dataset))
+    return {"kind": kind_of(recipe), **counts}
+
+
 class Pair(NamedTuple):
     """Two networks to compare."""
 
@@ -312,7 +324,9 @@ def stored(recipe):
 
 def parts(weights):
     """Return what the study consists of: {name: (recipes, the function that measures one)}."""
+    readers = in_turns({kind: KINDS[kind] for kind in EUROPEAN})
     return {
         "networks": (in_turns(KINDS), functools.partial(measure, weights=weights)),
         "pairs": (pairs(KINDS), functools.partial(compare, weights=weights)),
+        "handwriting": (readers, functools.partial(european, weights=weights)),
     }

@@ -23,6 +23,7 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "attacks": {"activations", "objectives", "ascent", "images"},
     "photos": set(),
     "ink": {"images", "photos"},
+    "handwriting": {"images", "ink"},
     "data": {"images", "ink", "photos"},
     "fluctuations": {"images"},
     "ascent": {"images"},
@@ -42,8 +43,8 @@ MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none
     "paintings": {"data", "images", "photos"},
     "training": {"activations", "ascent", "data", "images", "models", "objectives"},
     "measures": {"activations", "ascent", "fluctuations", "images", "objectives"},
-    "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "images", "matching", "measures",
-              "models", "objectives", "photos", "training"},
+    "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "handwriting", "images",
+              "matching", "measures", "models", "objectives", "photos", "training"},
     "sweeps": {"data", "study"},
 }
 WRITERS = {"autoencoders", "data", "dream", "models", "photos", "study", "sweeps", "training"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import measures, study
-from helpers.study import KINDS, Pair, compare, in_turns, kind_of, measure, network, pairs, parts, stored
+from helpers.study import KINDS, Pair, compare, european, in_turns, kind_of, measure, network, pairs, parts, stored
 from helpers.sweeps import key_of
 
 
@@ -58,3 +58,12 @@ def test_a_network_and_itself_are_alike_in_every_layer_and_two_random_ones_less(
     for layer in ("Conv2D_1", "Conv2D_2", "Conv2D_3"):
         assert same[f"cka_{layer}"] == pytest.approx(1, abs=1e-4) and other[f"cka_{layer}"] < 0.999
         assert same[f"matched_{layer}"] > other[f"matched_{layer}"] > other[f"identity_{layer}"]
+
+
+def test_what_a_network_reads_in_other_hands_is_counted_for_all_test_digits(monkeypatch):
+    images, labels = study.load_digits("test")
+    few = np.flatnonzero(np.isin(labels, (1, 7)))[:12]
+    monkeypatch.setattr(study, "load_digits", lambda split, dataset: (images[few], labels[few]))
+    record = european(KINDS["untrained"][0])
+    assert record.pop("kind") == "untrained" and {"7 bar 8", "7 stray 8", "1 upstroke 8", "1 stray 8"} <= set(record)
+    assert all(counts.sum() == (labels[few] == int(what[0])).sum() for what, counts in record.items())
