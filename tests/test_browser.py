@@ -330,6 +330,7 @@ def test_a_digit_is_drawn_with_keys_and_undone(page, two_cells):
     explorer, cells = two_cells
     browser.button(explorer, "draw your own").click()
     before = cells()
+    explorer.locator("canvas").wait_for()  # what is hidden takes no focus, and the kernel unfolds it
     explorer.locator("canvas").focus()
     page.keyboard.press("Space")
     for _ in range(24):
