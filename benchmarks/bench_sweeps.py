@@ -1,10 +1,9 @@
 """Four short trainings on one machine: one process after another, and two dask workers side by side.
 
 Targets: both ways bring back the same networks, to the accuracy's last digit, and on two cores two workers take no
-longer than one process after another. (TensorFlow uses both cores for one training too: two are not twice as fast.)
+longer than one process after another. (Each process on its own starts TensorFlow anew, a worker keeps it.)
 """
 
-import importlib.util
 import logging
 import sys
 import tempfile
@@ -49,8 +48,6 @@ def on_a_cluster():
 
 
 def bench():
-    if importlib.util.find_spec("distributed") is None:
-        sys.exit("the cluster needs dask: pip install -c constraints.txt '.[cluster]'")
     print(digits_in_use())
     alone, together, whole, each, found = [], [], [], {"alone": [], "together": []}, []
     for _ in range(ROUNDS):  # in turns, so that a machine that is busy for a while is busy for both

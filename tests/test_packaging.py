@@ -49,7 +49,7 @@ def test_the_tested_versions_run_on_the_first_release_of_each_python():
              if _normal(found.name) in _pins()}
     assert len(asked) > 100
     assert [(name, wanted, release) for name, wanted in asked.items() for release in releases
-                  if wanted and not SpecifierSet(wanted).contains(release)] == []
+            if wanted and not SpecifierSet(wanted).contains(release)] == []
 
 
 def test_conda_and_the_container_install_by_the_same_pins_as_make():

@@ -164,8 +164,9 @@ class _ActivationExplorer:
         return self.found[1]
 
     def _pointed(self):
-        """Yield the sum behind the node that is pointed at."""
-        yield {"node": self._node(self.answered)}
+        """Yield the sum behind the node that is pointed at, once there is a map."""
+        if self.answered:
+            yield {"node": self._node(self.answered)}
 
     def _node(self, answer):
         settings, values = answer.settings, answer.maps[..., answer.settings.map]

@@ -74,7 +74,7 @@ class Line:
             _changed.notify_all()
 
 
-def wait_until_idle(timeout=300.0):
+def wait_until_idle(timeout=60.0):
     """Wait until all that was asked for is made and shown; return whether it was within `timeout` seconds."""
     with _changed:
         return _changed.wait_for(lambda: not _row and not _at_work, timeout)
