@@ -31,10 +31,10 @@ model: .venv/ready                      ## train the shipped weights again
 	$(BIN)/python -m helpers.training
 
 autoencoders: .venv/ready               ## train the shipped autoencoders again
-	$(BIN)/python -m helpers.autoencoders
+	$(BIN)/python -m helpers.latent.autoencoders
 
 sweep: .venv/ready-to-sweep              ## train and measure the networks of notebook 11; SCHEDULER=tcp://... on a cluster
-	$(BIN)/python -m helpers.sweeps --scheduler '$(SCHEDULER)'
+	$(BIN)/python -m experiments.sweeps --scheduler '$(SCHEDULER)'
 
 bench: .venv/ready-to-bench             ## speed and quality, as ratios
 	$(BIN)/python benchmarks/run.py

@@ -12,13 +12,13 @@ import numpy as np
 from helpers import models
 from helpers.activations import class_logits
 from helpers.ascent import ascend, only_the_result, soften
-from helpers.attributions import METHODS, gradient, grad_cam, smooth_grad
+from helpers.explain.attributions import METHODS, gradient, grad_cam, smooth_grad
 from helpers.data import load_digits
 from helpers.fluctuations import fluctuations
 from helpers.objectives import Channels, Gaps, Jittered
 from helpers.images import ink_on_paper, standardize
 from helpers.widgets import digit_lab
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 
 import tensorflow as tf  # after helpers, which quiets its start
 from tf_keras_vis.activation_maximization import ActivationMaximization

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tests.bro
 from helpers import ascent
 from helpers.models import load_cnn
 from helpers.widgets import activation_explorer, dream_lab, oip_lab, zoo_browser
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 from tests import browser
 from tests.explorers import control, images
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tests.explorers
-from helpers.autoencoders import build_autoencoder, decode, load_autoencoder, train_autoencoder
+from helpers.latent.autoencoders import build_autoencoder, decode, load_autoencoder, train_autoencoder
 from helpers.data import load_digits
 from helpers.widgets import latent_lab
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 
 import keras  # after helpers, which quiet TensorFlow
 

@@ -20,7 +20,7 @@ from helpers.images import gray
 from helpers.models import load_cnn
 from helpers.objectives import Mixed, Penalized, total_variation
 from helpers.photos import load_photo
-from helpers.style import FORMS, SMOOTHNESS, STROKES, content_of, gram, shrunk, style_extractor, style_of
+from helpers.style.transfer import FORMS, SMOOTHNESS, STROKES, content_of, gram, shrunk, style_extractor, style_of
 
 import tensorflow as tf  # after helpers, which quiets its start
 

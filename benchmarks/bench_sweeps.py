@@ -11,7 +11,7 @@ import time
 from statistics import median
 
 from helpers.data import digits_in_use, load_digits
-from helpers.sweeps import scheduler, sweep
+from experiments.sweeps import scheduler, sweep
 from helpers.training import Recipe, accuracy, train
 
 RECIPES = [Recipe(seed=seed, digits=4_000, epochs=1) for seed in (1, 2, 3, 4)]

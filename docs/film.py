@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import files
 from helpers.activations import pre_activation_extractor
 from helpers.ascent import climb, soften
+from helpers.base import files
 from helpers.figures import VIRIDIS
 from helpers.fluctuations import fluctuations
 from helpers.images import contrast

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import files
 from helpers.activations import feature_extractor, pre_activation_extractor
 from helpers.ascent import soften
+from helpers.base import files
 from helpers.dreams import carve_octaves
+from helpers.gallery.prints import INKS, coverage, printed
+from helpers.gallery.textures import enlarged, falling, seam, seamless
 from helpers.geometry import any_size, receptive_fields
 from helpers.images import contrast, gray
 from helpers.models import load_cnn
 from helpers.objectives import Channels
-from helpers.paintings import handwriting, load_painting
 from helpers.photos import sample_photo
-from helpers.prints import INKS, coverage, printed
-from helpers.textures import enlarged, falling, seam, seamless
+from helpers.style.paintings import handwriting, load_painting
 
 FOLDER = Path(__file__).parent / "gallery"
 LAYER, SIZE = "Conv2D_3", 1120  # pixels along an edge of a full-size picture

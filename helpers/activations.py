@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import checks
-from helpers.graph import bytes_per_image, call_of, image_of, maker_of, readers_of, refuse_channels_first
+from helpers.base import checks
+from helpers.base.graph import bytes_per_image, call_of, image_of, maker_of, readers_of, refuse_channels_first
 
 BATCH_BYTES = 64e6  # of the largest maps on the way: so many images are looked at together, whatever the network
 FAR_OUT = 1e3  # deviations: what an image in model space never holds

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from helpers import checks
+from helpers.base import checks
 from helpers.images import standardize
 
 FEW_IMAGES, FEW_PIXELS = 8, 50_000  # up to so many a step is so short that

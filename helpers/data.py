@@ -20,13 +20,13 @@ import keras
 import numpy as np
 import sklearn.datasets
 
-from helpers import checks
-from helpers.files import written
+from helpers.base import checks
+from helpers.base.files import DATA, written
 from helpers.images import standardize
 from helpers.ink import digit_from_ink, load_digit, mnist_manner  # noqa: F401 - two of them found here as well
 from helpers.photos import load_photo, png_bytes, save_film, save_picture  # noqa: F401 - found here as well
 
-FOLDER = Path(__file__).resolve().parent.parent / "data"  # where the reader may put a data set
+FOLDER = DATA  # where the reader may put a data set
 ARRAYS = "x_train", "y_train", "x_test", "y_test"
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # where Keras has them from
 ANSWER_SECONDS = 4.0  # how long we wait for a sign of life from there

@@ -14,8 +14,8 @@ from itertools import chain
 
 import numpy as np
 
-from helpers import checks
 from helpers.ascent import ascend, identity, only_the_result
+from helpers.base import checks
 from helpers.images import gray, join_tiles, local_moments, moments_in_bands, resize, standardize, tile_batches
 from helpers.objectives import Channels
 

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from helpers import checks
+from helpers.base import checks
 from helpers.images import resize, standardize
 
 ALL_STREAMS = 2**128  # numbers after which a stream of PCG64 begins anew

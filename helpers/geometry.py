@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from helpers.graph import calls, image_of, refuse_channels_first
+from helpers.base.graph import calls, image_of, refuse_channels_first
 
 POOLINGS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)  # behind them there is no place any more
 

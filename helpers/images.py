@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 import tensorflow as tf
 
-from helpers import checks
+from helpers.base import checks
 
 PAPER, INK = -0.45, 3.0  # values in model space between which MNIST's digits lie, about
 FINE = 256  # pixels of a window that local moments look at, along an edge, before they look at blocks of pixels

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.ndimage
 from PIL import Image
 
-from helpers import checks
+from helpers.base import checks
 from helpers.images import gray, standardize
 from helpers.photos import load_whole_photo, name_of
 

@@ -5,15 +5,14 @@ What stood here once has rooms of its own now and can still be had from here: `t
 """
 
 import importlib
-from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
-from helpers import checks, files
+from helpers.base import checks, files
 
-SHIPPED = Path(__file__).resolve().parent.parent / "data" / "cnn.keras"
+SHIPPED = files.DATA / "cnn.keras"
 SECOND = SHIPPED.with_name("cnn_second.keras")  # the same recipe, other random numbers: what is chance? (notebook 05)
 VARIANTS = {  # of the articles' network, for comparison: keyword arguments of the convolutions, of the poolings
     "articles": ({"padding": "valid"}, {"pool_size": 2}),

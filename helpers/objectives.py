@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from helpers import checks
+from helpers.base import checks
 
 NO_DATA = int | float | str | list | tuple | dict | range | np.generic | np.ndarray | type(None)
 

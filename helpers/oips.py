@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from helpers import checks
 from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
 from helpers.ascent import (
     Ascent,
@@ -20,6 +19,7 @@ from helpers.ascent import (
     leave_if_asked,
     only_the_result,
 )
+from helpers.base import checks
 from helpers.fluctuations import fluctuations, numbered_fluctuations
 from helpers.images import standardize
 from helpers.objectives import Channels

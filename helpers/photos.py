@@ -17,7 +17,7 @@ import numpy as np
 import sklearn.datasets
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from helpers import checks, files
+from helpers.base import checks, files
 
 SMALLEST_SIZE, LARGEST_SIZE = 28, 4096  # pixels along an edge of what load_photo returns
 LARGEST_PHOTO = 150_000_000  # pixels in a file; decoding takes up to 8 bytes for each

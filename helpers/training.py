@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from helpers import checks, files
 from helpers.activations import conv_layers, feature_extractor, mean_activations
 from helpers.ascent import step_uphill
+from helpers.base import checks, files
 from helpers.data import digits_in_use, load_digits
 from helpers.images import resize, standardize
 from helpers.models import SECOND, SHIPPED, build_cnn, save_cnn

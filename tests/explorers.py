@@ -10,7 +10,7 @@ from PIL import Image
 
 from helpers.widgets import activation_explorer, digit_lab, dream_lab, kernel_lab, oip_lab, zoo_browser
 from helpers.widgets.parts import Sheet
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import bars, tiny_cnn
 
 EXPLORERS = {  # each on a tiny network, with settings that are quick

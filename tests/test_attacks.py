@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from helpers.activations import class_logits
 from helpers.ascent import gradients
-from helpers.attacks import Within, attacked, climb_within, smallest_changes
+from helpers.explain.attacks import Within, attacked, climb_within, smallest_changes
 from helpers.images import standardize
 from helpers.objectives import Gaps, LogProbabilities, Margins, Mixed, Probabilities
 
@@ -76,7 +76,7 @@ def test_an_attack_stays_within_its_radius_and_lowers_the_margin_more_than_one_s
 
 def test_an_attack_of_many_images_is_made_in_parts(cnn, starts, monkeypatch):
     whole = attacked(cnn, starts, [0] * 8, 0.2, steps=3)
-    monkeypatch.setattr("helpers.attacks.IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr("helpers.explain.attacks.IMAGES_AT_ONCE", 3)
     np.testing.assert_allclose(attacked(cnn, starts, [0] * 8, 0.2, steps=3), whole, atol=1e-4)
 
 

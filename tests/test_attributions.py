@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import attributions
 from helpers.activations import class_logits
-from helpers.attributions import (
+from helpers.explain import attributions
+from helpers.explain.attributions import (
     METHODS,
     blank,
     deconvnet,

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from helpers.autoencoders import (
+from helpers.images import standardize
+from helpers.latent.autoencoders import (
     SHIPPED,
     _shuffled,
     build_autoencoder,
@@ -16,7 +17,6 @@ from helpers.autoencoders import (
     train_autoencoder,  # fmt: skip
     train_variational,
 )
-from helpers.images import standardize
 from tests.conftest import tiny_cnn
 
 SHAPE = (12, 12, 1)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import checks
+from helpers.base import checks
 
 NAN, INF = float("nan"), float("inf")
 BATCH = np.zeros((2, 28, 28, 1), np.float32)

@@ -7,11 +7,11 @@ import ipywidgets
 import numpy as np
 import pytest
 
-from helpers.widgets import explorer as module
 from helpers.widgets import parts
-from helpers.widgets.explorer import Explorer, Refusal, refusals
-from helpers.widgets.python import Runner, Uploads, script
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts import explorer as module
+from helpers.widgets.parts.explorer import Explorer, Refusal, refusals
+from helpers.widgets.parts.lines import Runner, Uploads, script
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import control, everything, press, put, status, text
 

@@ -6,7 +6,7 @@ import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
 
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.explorers import EXPLORERS, code, everything, images, status
 
 every_explorer = pytest.mark.parametrize("name", EXPLORERS)

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from helpers import files
+from helpers.base import files
 
 
 def test_what_goes_wrong_in_the_block_is_not_blamed_on_the_disk(tmp_path):

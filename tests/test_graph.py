@@ -1,11 +1,11 @@
-"""What helpers.graph promises: each layer's call, in the order of the calculation."""
+"""What helpers.base.graph promises: each layer's call, in the order of the calculation."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from helpers.graph import bytes_per_image, call_of, calls, image_of, maker_of, readers_of
+from helpers.base.graph import bytes_per_image, call_of, calls, image_of, maker_of, readers_of
 
 
 def chain():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.handwriting import LEAN, barred, flagged, scribbled, stick_out, tally
+from helpers.compare.strokes import LEAN, barred, flagged, scribbled, stick_out, tally
 from helpers.images import standardize, to_display
 
 

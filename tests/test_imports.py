@@ -1,122 +1,91 @@
-"""The house keeps its rooms apart: which helper may import what."""
+"""The house keeps its order: a room imports `base` and the rooms of the spine before it, and no arrow runs back up."""
 
 import ast
-import importlib
 from pathlib import Path
 
 import pytest
 
-from helpers import models
-
-HELPERS = Path(__file__).resolve().parent.parent / "helpers"
-MAY_IMPORT = {  # of the other helpers; all may ask `checks`, which imports none, and `WRITERS` may ask `files`
-    "checks": set(),
-    "files": set(),
-    "images": set(),
-    "models": set(),
-    "graph": set(),
-    "activations": {"graph"},
-    "objectives": set(),
-    "matching": set(),
-    "twins": {"activations", "graph"},
-    "attributions": {"activations", "graph", "objectives", "ascent", "twins"},
-    "attacks": {"activations", "objectives", "ascent", "images"},
-    "photos": set(),
-    "ink": {"images", "photos"},
-    "handwriting": {"images", "ink"},
-    "data": {"images", "ink", "photos"},
-    "fluctuations": {"images"},
-    "ascent": {"images"},
-    "dreams": {"images", "ascent", "objectives"},
-    "textures": {"ascent", "fluctuations", "objectives"},
-    "prints": {"images"},
-    "dream": {"activations", "ascent", "dreams", "geometry", "models", "objectives", "photos"},
-    "figures": {"images"},
-    "drawings": {"figures"},
-    "oips": {"activations", "objectives", "fluctuations", "ascent", "images"},
-    "geometry": {"graph"},
-    "autoencoders": {"data", "training"},
-    "latent": {"ascent"},
-    "scores": {"activations"},
-    "style": {"activations", "ascent", "geometry", "images", "objectives"},
-    "vgg": set(),
-    "paintings": {"data", "images", "photos"},
-    "training": {"activations", "ascent", "data", "images", "models", "objectives"},
-    "measures": {"activations", "ascent", "fluctuations", "images", "objectives"},
-    "study": {"activations", "ascent", "attacks", "data", "fluctuations", "geometry", "handwriting", "images",
-              "matching", "measures", "models", "objectives", "photos", "training"},
-    "sweeps": {"data", "study"},
-}
-WRITERS = {"autoencoders", "data", "dream", "models", "photos", "study", "sweeps", "training"}
-EXPLORERS = {f"widgets.{path.stem}" for path in (HELPERS / "widgets").glob("*.py")}
-ONLY = {"matplotlib": {"figures", "drawings"}, "PIL": {"ink", "photos"}, "sklearn": {"data", "latent", "photos"},
-        "ipywidgets": EXPLORERS - {"widgets.worker", "widgets.python"},
-        "anywidget": {"widgets.explorer", "widgets.parts", "widgets.drawing", "widgets.latents"},
-        "threading": {"widgets.worker", "data", "sweeps"}, "concurrent": {"sweeps"}, "multiprocessing": {"sweeps"},
-        "distributed": {"sweeps"}}  # fmt: skip
+ROOT = Path(__file__).resolve().parent.parent
+SPINE = ("images", "photos", "ink", "data", "fluctuations", "models", "geometry", "activations", "objectives", "ascent",
+         "oips", "dreams", "training", "figures", "drawings", "command")  # fmt: skip
+WINGS = {"explain", "latent", "style", "compare", "gallery"}  # each imports base, the spine and itself
+MODULES = {".".join(path.relative_to(ROOT / "helpers").with_suffix("").parts).removesuffix(".__init__"): path
+           for path in sorted((ROOT / "helpers").rglob("*.py"))}  # fmt: skip
+MODULES.pop("__init__")
+ONLY = {  # who may import a library
+    "matplotlib": {"figures", "drawings"},
+    "PIL": {"images", "ink", "photos"},
+    "sklearn": {"data", "latent.space", "photos"},
+    "ipywidgets": {"widgets"},
+    "anywidget": {"widgets"},
+    "threading": {"data", "widgets.parts.worker"},
+    "concurrent": set(), "multiprocessing": set(), "distributed": set(),  # experiments only
+}  # fmt: skip
 
 
-def imported(module):
-    """The full names of what a helper imports, anywhere in its text; `widgets.worker` is one as well."""
-    module = module.replace(".", "/")
+def imported(path):
+    """The full names of what a file imports, anywhere in its text."""
     names = set()
-    for node in ast.walk(ast.parse((HELPERS / f"{module}.py").read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-def test_every_helper_has_a_rule():
-    assert {path.stem for path in HELPERS.glob("*.py")} - {"__init__"} == set(MAY_IMPORT)
+def ours(module):
+    """The other modules of helpers that a module imports, without the package's name."""
+    found = {name.removeprefix("helpers.") for name in imported(MODULES[module]) if name.startswith("helpers.")}
+    return {max((known for known in MODULES if f"{name}.".startswith(f"{known}.")), key=len) for name in found}
 
 
-@pytest.mark.parametrize("module", MAY_IMPORT)
-def test_a_helper_imports_no_other_helper_than_it_may(module):
-    others = {name.split(".")[1] for name in imported(module) if name.startswith("helpers.")}
-    common = {"checks", "files"} if module in WRITERS else {"checks"}
-    assert others <= MAY_IMPORT[module] | common - {module}
+def allowed(module):
+    """Whether `module` may import another module of helpers: the rule, as a function of its name."""
+    home = module.split(".")[0]
+    if home == "base":
+        return lambda name: name.startswith("base")
+    if module in SPINE:
+        return lambda name: name.startswith("base") or name in SPINE[: SPINE.index(module)]
+    if home in WINGS:
+        return lambda name: name.startswith(("base", f"{home}.")) or name in SPINE
+    if module.startswith("widgets.parts"):
+        return lambda name: name.startswith(("base", "widgets.parts")) or name in SPINE
+    own = (lambda name: name.startswith("widgets.parts")) if module != "widgets" else (lambda name: "widgets" in name)
+    return lambda name: own(name) or name.split(".")[0] in {"base", *WINGS, *SPINE}
 
 
-@pytest.mark.parametrize("module", MAY_IMPORT)
-def test_only_the_appointed_helpers_import_a_library(module):
-    roots = {name.split(".")[0] for name in imported(module)}
-    assert not [library for library, allowed in ONLY.items() if library in roots and module not in allowed]
-    assert not any(name.startswith("helpers.widgets") for name in imported(module))
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_imports_only_what_stands_below_it(module):
+    assert module.split(".")[0] in {"base", "widgets", *WINGS, *SPINE}
+    assert [name for name in ours(module) if not allowed(module)(name)] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_the_appointed_rooms_import_a_library(module):
+    roots = {name.split(".")[0] for name in imported(MODULES[module])}
+    homes = {module, module.split(".")[0]}
+    assert [library for library, rooms in ONLY.items() if library in roots and not homes & rooms] == []
+    assert not any(name.startswith(("matplotlib.pyplot", "experiments")) for name in imported(MODULES[module]))
+
+
+def test_the_rule_is_broken_by_an_arrow_that_runs_up():
+    assert not allowed("ascent")("oips")
+    assert not allowed("explain.attacks")("latent.space")
+    assert not allowed("widgets.oip_lab")("widgets.zoo_browser")
+    assert not allowed("base.checks")("images")
+    assert "images" in ours("ascent")
+
+
+def test_every_room_of_the_spine_is_there():
+    assert set(SPINE) <= set(MODULES)
 
 
 def test_only_the_engine_takes_gradients_and_only_once():
-    found = {path.stem: path.read_text(encoding="utf-8").count("GradientTape(") for path in HELPERS.glob("*.py")}
-    assert {name: count for name, count in found.items() if count} == {"ascent": 1}
-
-
-def test_what_moved_to_another_room_can_be_had_from_where_it_was():
-    for room, names in models.MOVED.items():
-        for name in names:
-            assert getattr(models, name) is getattr(importlib.import_module(f"helpers.{room}"), name)
-    with pytest.raises(AttributeError, match="no attribute 'train_dnn'"):
-        models.train_dnn  # noqa: B018
-
-
-def test_nothing_in_the_helpers_touches_pyplot():
-    assert not any("matplotlib.pyplot" in imported(module) for module in [*MAY_IMPORT, *EXPLORERS])
-
-
-@pytest.mark.parametrize("module", sorted(EXPLORERS))
-def test_an_explorer_imports_no_library_that_only_others_may(module):
-    roots = {name.split(".")[0] for name in imported(module)}
-    assert not [library for library, allowed in ONLY.items() if library in roots and module not in allowed]
-
-
-def test_an_explorer_imports_no_other_explorer():
-    common = {"checks", "widgets", *(f"widgets.{name}" for name in (
-        "drawing", "explorer", "parts", "python", "worker"))}
-    for module in EXPLORERS - {"widgets.__init__"}:
-        assert {name.removeprefix("helpers.") for name in imported(module)} & EXPLORERS <= common - {module}
+    found = {module: path.read_text(encoding="utf-8").count("GradientTape(") for module, path in MODULES.items()}
+    assert {module: count for module, count in found.items() if count} == {"ascent": 1}
 
 
 def test_the_worker_knows_nothing_of_widgets():
-    assert {name for name in imported("widgets.worker") if name.startswith("helpers")} == {
-        "helpers.ascent", "helpers.ascent.stoppable"
-    }
+    names = {name for name in imported(MODULES["widgets.parts.worker"]) if name.startswith("helpers")}
+    assert all(name.startswith(("helpers.ascent", "helpers.base")) for name in names)

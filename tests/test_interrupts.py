@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from helpers import files, sweeps
+from experiments import sweeps
+from helpers.base import files
 from helpers.models import load_cnn, save_cnn
 from helpers.oips import layer_zoo
 from helpers.photos import load_whole_photo, save_film, save_picture

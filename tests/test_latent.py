@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from helpers.activations import feature_extractor
-from helpers.autoencoders import build_autoencoder, decode, encode, halves
-from helpers.latent import (
+from helpers.latent.autoencoders import build_autoencoder, decode, encode, halves
+from helpers.latent.space import (
     arc_walk,
     climb_decoded,
     components,

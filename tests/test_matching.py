@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from helpers.matching import debiased_cka, linear_cka, match_maps
+from helpers.compare.matching import debiased_cka, linear_cka, match_maps
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from scipy.stats import spearmanr, ttest_1samp
 
-from helpers import measures
 from helpers.activations import feature_extractor, strongest_patches
+from helpers.compare import measures
 from helpers.geometry import receptive_fields
 from helpers.images import standardize
 from tests.conftest import bars, tiny_cnn

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.prints import INKS, SHEET, coverage, printed
+from helpers.gallery.prints import INKS, SHEET, coverage, printed
 
 WHITE = (1.0, 1.0, 1.0)
 NONE, FULL = np.zeros((1, 4, 5, 1)), np.ones((1, 4, 5, 1))

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from helpers.activations import class_means, feature_extractor, mean_activations
 from helpers.ascent import ascend, soften
+from helpers.compare.matching import linear_cka, match_maps
 from helpers.dreams import carve, carve_octaves, carve_tiles, same_map
 from helpers.fluctuations import fluctuations, spectral_fluctuations
 from helpers.geometry import any_size
@@ -24,7 +25,6 @@ from helpers.images import (
     to_display,
 )
 from helpers.ink import digit_from_ink, load_digit
-from helpers.matching import linear_cka, match_maps
 from helpers.objectives import Channels, lp_norm, total_variation
 from helpers.oips import create_oips
 from helpers.photos import load_whole_photo, save_picture

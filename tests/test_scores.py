@@ -5,7 +5,7 @@ import pytest
 import scipy.linalg
 
 from helpers.images import standardize
-from helpers.scores import frechet_distance, judge, nearest_distances, reference, spread
+from helpers.latent.scores import frechet_distance, judge, nearest_distances, reference, spread
 from tests.conftest import tiny_cnn
 
 RANDOM = np.random.default_rng(0)

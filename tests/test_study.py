@@ -6,9 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
-from helpers import measures, study
-from helpers.study import KINDS, Pair, compare, european, in_turns, kind_of, measure, network, pairs, parts, stored
-from helpers.sweeps import key_of
+from experiments import study
+from experiments.study import KINDS, Pair, compare, european, in_turns, kind_of, measure, network, pairs, parts, stored
+from experiments.sweeps import key_of
+from helpers.compare import measures
 
 
 @pytest.fixture

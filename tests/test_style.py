@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import style
 from helpers.ascent import ascend, clip, stoppable
-from helpers.style import Content, Style, content_of, gram, paint, painting_colors, style_extractor, style_of, texture
+from helpers.style import transfer as style
+from helpers.style.transfer import (
+    Content,
+    Style,
+    content_of,
+    gram,
+    paint,
+    painting_colors,
+    style_extractor,
+    style_of,
+    texture,
+)
 from tests.conftest import tiny_cnn
 
 SEED = 4

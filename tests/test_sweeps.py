@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from helpers import sweeps
-from helpers.sweeps import collect, read, scheduler, sweep, write
+from experiments import sweeps
+from experiments.sweeps import collect, read, scheduler, sweep, write
 from helpers.training import Recipe, fit
 from tests.conftest import bars, tiny_cnn
 

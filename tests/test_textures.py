@@ -9,10 +9,10 @@ import tensorflow as tf
 from PIL import Image
 
 from helpers.activations import pre_activation_extractor
+from helpers.gallery.textures import Wrapped, enlarged, falling, seam, seamless
 from helpers.geometry import Geometry
 from helpers.images import standardize
 from helpers.objectives import Channels
-from helpers.textures import Wrapped, enlarged, falling, seam, seamless
 
 GALLERY = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 FIELD = Geometry("second", (5, 5), 6, 0, 8, 2, 0, (0, 11))  # 3 + 1 + 2 * 2 pixels every 2, as of the network below

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from helpers import vgg
-from helpers.style import grams, style_extractor
+from helpers.style import vgg
+from helpers.style.transfer import grams, style_extractor
 
 
 @pytest.fixture(scope="module")

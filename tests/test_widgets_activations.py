@@ -11,7 +11,7 @@ from helpers.activations import feature_extractor, mean_activations, pre_activat
 from helpers.ink import load_digit
 from helpers.models import load_cnn
 from helpers.widgets import activation_explorer
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import bars, tiny_cnn
 from tests.explorers import code, control, press, put, status, text
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from helpers.activations import class_logits
-from helpers.attributions import METHODS
+from helpers.explain.attributions import METHODS
 from helpers.images import standardize
 from helpers.widgets import digit_lab
 from helpers.widgets.parts import Picture, Sheet
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import code, control, everything, press, status, text
 

@@ -5,8 +5,8 @@ import pytest
 
 from helpers.images import to_display
 from helpers.photos import png_bytes
-from helpers.widgets.drawing import Digits, Upload, ink_of_strokes
-from helpers.widgets.python import Runner, uploads
+from helpers.widgets.parts.digits import Digits, Upload, ink_of_strokes
+from helpers.widgets.parts.lines import Runner, uploads
 from tests.conftest import tiny_cnn
 
 IMAGES = np.random.default_rng(0).standard_normal((10, 28, 28, 1)).astype(np.float32)

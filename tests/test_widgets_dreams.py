@@ -1,5 +1,6 @@
 """The dream lab carves what its Python says, keeps what a Stop leaves, and answers a wrong wish in one sentence."""
 
+import importlib
 import io
 from types import SimpleNamespace
 
@@ -8,11 +9,12 @@ import pytest
 from PIL import Image
 
 from helpers.widgets import dream_lab
-from helpers.widgets import dreams as module
-from helpers.widgets.python import uploads
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.lines import uploads
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import code, control, images, press, put, status
+
+module = importlib.import_module("helpers.widgets.dream_lab")  # of the same name as its function
 
 QUICK = {"size": 280, "passes": 2, "epochs": 2}
 

@@ -6,8 +6,8 @@ import pytest
 
 from helpers.images import pool, same_padding, slide_kernel
 from helpers.widgets import kernel_lab, parts
-from helpers.widgets.kernels import LIT, POOLINGS, PRESETS
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.kernel_lab import LIT, POOLINGS, PRESETS
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import code, control, images, pixels, press, put, status, text
 

@@ -1,16 +1,20 @@
 """The latent lab paints what its controls say, its Python makes the same picture, and pointing moves the sliders."""
 
+import importlib
+
 import numpy as np
 import pytest
 
-from helpers.autoencoders import build_autoencoder, decode
 from helpers.images import to_display
+from helpers.latent.autoencoders import build_autoencoder, decode
 from helpers.models import build_cnn
-from helpers.widgets import latent_lab, python
-from helpers.widgets import latents as module
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets import latent_lab
+from helpers.widgets.parts import lines as python
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import code, control, images, pixels, press, put, status
+
+module = importlib.import_module("helpers.widgets.latent_lab")  # of the same name as its function
 
 DIGITS = np.random.default_rng(0).standard_normal((60, 28, 28, 1)).astype(np.float32), np.arange(60) % 10
 

@@ -1,5 +1,7 @@
 """The OIP lab answers every control with the right picture, keeps a stopped climb, and says what it did."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -8,10 +10,11 @@ from helpers import ascent
 from helpers.activations import feature_extractor, mean_activations
 from helpers.images import contrast
 from helpers.widgets import oip_lab
-from helpers.widgets import oips as module
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets.parts.worker import wait_until_idle
 from tests.conftest import tiny_cnn
 from tests.explorers import code, control, images, pixels, press, put, status
+
+module = importlib.import_module("helpers.widgets.oip_lab")  # of the same name as its function
 
 
 @pytest.fixture(scope="module")

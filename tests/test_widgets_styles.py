@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.widgets import parts, python, style_lab
-from helpers.widgets.styles import HANDWRITING, lines_of
-from helpers.widgets.worker import wait_until_idle
+from helpers.widgets import parts, style_lab
+from helpers.widgets.parts import lines as python
+from helpers.widgets.parts.worker import wait_until_idle
+from helpers.widgets.style_lab import HANDWRITING, lines_of
 from tests.conftest import tiny_cnn
 from tests.explorers import code, control, images, pixels, press, put, status, text
 
@@ -39,7 +40,7 @@ def test_it_paints_the_flower_as_soon_as_it_opens_and_shows_photo_and_painting(l
 def test_the_python_shown_makes_the_picture_shown(lab, model):
     space = python.Runner(model)([line for line in lab_lines(lab) if not line.startswith("image_grid")])
     assert parts.large(space["picture"]) == lab.shown["picture"].value
-    assert "from helpers.style import" in code(lab) and "load_painting('The Starry Night', 140)" in code(lab)
+    assert "from helpers.style.transfer import" in code(lab) and "load_painting('The Starry Night', 140)" in code(lab)
 
 
 def lab_lines(lab):

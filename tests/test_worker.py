@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from helpers.ascent import ascend, climb
-from helpers.widgets.worker import Line, wait_until_idle
+from helpers.widgets.parts.worker import Line, wait_until_idle
 
 ROOT = Path(__file__).resolve().parent.parent
 SOON = 20.0  # seconds after which a test gives up
@@ -520,7 +520,7 @@ import numpy as np
 from helpers.ascent import ascend
 from helpers.objectives import WholeLayer
 from helpers.activations import feature_extractor
-from helpers.widgets.worker import Line
+from helpers.widgets.parts.worker import Line
 from tests.conftest import tiny_cnn
 
 begun = threading.Event()

@@ -43,15 +43,15 @@ stay as it is while an explorer of it is open; after training it on, run the cel
 tests/test_browser.py run over all explorers: add the new one to tests/explorers.py.
 """
 
-from helpers.widgets.activations import activation_explorer
-from helpers.widgets.digits import digit_lab
-from helpers.widgets.dreams import dream_lab
-from helpers.widgets.kernels import kernel_lab
-from helpers.widgets.latents import latent_lab
-from helpers.widgets.oips import oip_lab
-from helpers.widgets.python import uploads
-from helpers.widgets.styles import style_lab
-from helpers.widgets.zoo import zoo_browser
+from helpers.widgets.activation_explorer import activation_explorer
+from helpers.widgets.digit_lab import digit_lab
+from helpers.widgets.dream_lab import dream_lab
+from helpers.widgets.kernel_lab import kernel_lab
+from helpers.widgets.latent_lab import latent_lab
+from helpers.widgets.oip_lab import oip_lab
+from helpers.widgets.parts.lines import uploads
+from helpers.widgets.style_lab import style_lab
+from helpers.widgets.zoo_browser import zoo_browser
 
 __all__ = ["activation_explorer", "digit_lab", "dream_lab", "kernel_lab", "latent_lab", "oip_lab", "style_lab",
            "uploads", "zoo_browser"]

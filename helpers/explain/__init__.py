@@ -1,0 +1,1 @@
+"""Why the network answers as it does: attributions, networks with another way back, attacks (notebook 08)."""

@@ -1,0 +1,1 @@
+"""A photograph in the lines of another picture (notebook 10)."""
