@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.activations import class_means, conv_layers, feature_extractor, mean_activations, pre_activation_extractor
-from helpers.ascent import ascend, only_the_result, soften
+from helpers.ascent import last_images, soften
 from helpers.base import files
 from helpers.compare import measures
 from helpers.compare.matching import debiased_cka, match_maps
@@ -178,7 +178,7 @@ def _of_summits(features, before, seed):
     scale = tf.constant(np.std(np.asarray(before(starts[few], training=False))), tf.float32)
     for name, sharpness in (("mean", 0.01), ("soft", 3.0), ("maximum", 30.0)):
         climbed = measures.SoftMaximum(before, tf.constant(few, tf.int32), tf.constant(sharpness), scale)
-        images = ascend(climbed, starts[few], COOLING, precondition=soften, reports=only_the_result).images
+        images = last_images(climbed, starts[few], COOLING, precondition=soften)
         record[f"nodes_{name}"] = np.mean(measures.nodes_at_work(features, images, few))
         record[f"one_patch_{name}"] = measures.one_patch_share(images[:, :26, :26]).mean()
     return record

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from helpers.base import checks
 from helpers.base.graph import bytes_per_image, call_of, image_of, maker_of, readers_of, refuse_channels_first
+from helpers.base.interrupts import held
 
 BATCH_BYTES = 64e6  # of the largest maps on the way: so many images are looked at together, whatever the network
 FAR_OUT = 1e3  # deviations: what an image in model space never holds
@@ -139,9 +140,8 @@ def input_contributions(model, layer, index, images):
     _check_weights(conv)
     inputs = below.answers(images)
     kernels = tf.cast(tf.convert_to_tensor(conv.kernel)[..., index], tf.float32)  # (height, width, inputs)
-    values = tf.nn.depthwise_conv2d(
-        inputs, kernels[..., tf.newaxis], strides=(1, *conv.strides, 1),
-        padding=conv.padding.upper(), dilations=conv.dilation_rate,
+    values = tf.nn.conv2d(  # one kernel for each of the maps below, and so a group each
+        inputs, kernels[:, :, tf.newaxis], conv.strides, conv.padding.upper(), dilations=conv.dilation_rate,
     )  # fmt: skip
     bias = float(conv.bias[index]) if conv.use_bias else 0.0
     source = maker_of(call_of(model, layer).reads[0]).name
@@ -254,7 +254,7 @@ def _extractor(model, layer, find_output):
             images, output = _in_a_graph_of_its_own(images, output, lambda half: keras.ops.cast(half, "float32"))
         extractor = Extractor(images, output)
         forward = lambda images: extractor(images)  # noqa: E731
-        extractor.compiled_forward = tf.function(forward, reduce_retracing=True, autograph=False)
+        extractor.compiled_forward = held()(tf.function(forward, reduce_retracing=True, autograph=False))
         known[find_output, layer] = extractor
     return known[find_output, layer]
 

@@ -2,23 +2,24 @@
 
 It knows nothing of models, layers, digits or figures: an objective gives one value per image, and the
 engine makes it larger. Nothing but this module takes gradients of images.
+
+Read `step_uphill` first: it is the whole method. `climb` repeats it and reports on the way, `ascend` collects the
+reports, and `last_images` keeps nothing but the end.
 """
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from helpers.base import checks
+from helpers.base import checks, faults
+from helpers.base.interrupts import held, leave_if_asked
 from helpers.images import standardize
 
 FEW_IMAGES, FEW_PIXELS = 8, 50_000  # up to so many a step is so short that
 STEPS_AT_ONCE = 15  # steps are better made in one go; more would make Stop wait,
 PIXELS_AT_ONCE = 100_000  # and so would these of larger images, counted in pixels of all steps together
 OBJECTIVE = "Channels(features, [7])"  # an example of one
-_asked_to_stop = ContextVar("asked_to_stop", default=lambda: False)
 
 
 class Ascent(NamedTuple):
@@ -145,9 +146,11 @@ def gradients(objective, images):
     hold NaN, and for an objective that does not depend on them. Introduced in notebook 08.
     """
     checks.function(objective, "objective", OBJECTIVE)
-    images = tf.constant(checks.images(images))
-    values, slopes = _compiled_slopes(objective, images)
-    return _checked_values(values, images, 0), slopes.numpy()
+    images = checks.images(images)
+    with held():
+        values, slopes = (tensor.numpy() for tensor in _compiled_slopes(objective, tf.constant(images)))
+    faults.check_values(values, images, 0)
+    return values, slopes
 
 
 def climb(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps,
@@ -173,27 +176,28 @@ def climb(objective, images, step_sizes, project=standardize, precondition=ident
     an objective that does not give one finite number per image. Source: articles VIII and IX. Introduced in
     notebook 04.
     """
-    checks.function(objective, "objective", OBJECTIVE), checks.function(reports, "reports", "range")
-    images = tf.constant(checks.images(images, name="the start images"))
-    step_sizes = checked_step_sizes(step_sizes)
+    checks.function(objective, "objective", OBJECTIVE)
+    checks.function(reports, "reports", "range")
     rules = (checks.function(project, "project", "standardize"),
              checks.function(precondition, "precondition", "soften"), checks.function(move, "move", "great_circle"))
-    images, steps, made = project(images), len(step_sizes), 0
-    wanted = checks.numbers([*reports(steps + 1)], "the reported states", dtype=float)
-    reporting = set(wanted.ravel().astype(int).tolist())
-    longest = int(np.clip(PIXELS_AT_ONCE // np.prod(images.shape[:3]), 1, STEPS_AT_ONCE)) if _few(images) else 1
+    images, step_sizes = checks.images(images, name="the start images"), checks.step_sizes(step_sizes)
+    reporting, at_once = _reporting(reports, len(step_sizes) + 1), _steps_at_once(images)
+    with held():
+        images = project(tf.constant(images))
+    made = 0
     try:
-        for begin in range(0, steps, longest):
+        for begin in range(0, len(step_sizes), at_once):
             leave_if_asked()
-            sizes = step_sizes[begin : begin + longest]
-            frames, values, after = _advance(objective, images, sizes, rules, begin)
-            images, made = after, begin + len(sizes)
-            for state in sorted(reporting & set(range(begin, made))):
-                yield state, frames[state - begin].numpy(), values[state - begin]
+            sizes = step_sizes[begin : begin + at_once]
+            frames, values, images = _advance(objective, images, sizes, rules, begin)
+            made = begin + len(sizes)
+            for state in range(begin, made):
+                if state in reporting:
+                    yield state, frames[state - begin], values[state - begin]
     except KeyboardInterrupt:
-        yield made, images.numpy(), _values_of(objective, images, made)
+        yield made, *_end(objective, images, made)
         raise
-    yield made, images.numpy(), _values_of(objective, images, made)
+    yield made, *_end(objective, images, made)
 
 
 def ascend(objective, images, step_sizes, project=standardize, precondition=identity, reports=report_steps,
@@ -214,90 +218,55 @@ def ascend(objective, images, step_sizes, project=standardize, precondition=iden
     return Ascent(np.array(steps), np.array(frames), np.array(values), stopped)
 
 
-@contextmanager
-def stoppable(asked):
-    """Let climbs within this block be interrupted from elsewhere: as soon as `asked()` is true.
+def last_images(objective, images, step_sizes, project=standardize, precondition=identity, move=straight):
+    """Return the images `(n, height, width, channels)` that a climb ends with, for the arguments see `climb`.
 
-    A climb then does what it does at an interrupt (Stop, Ctrl-C), and so does all that is built on it: zoos and
-    dreams keep what was made so far. Those interrupts reach the main thread only; this reaches the thread that
-    runs the block, and no other. `asked` is a function without arguments such as `threading.Event().is_set`.
+    An interrupt (Stop, Ctrl-C) is let through: images of half a climb are never taken for its result. For whatever
+    builds on a climb.
     """
-    before = _asked_to_stop.set(asked)
-    try:
-        yield
-    finally:
-        _asked_to_stop.reset(before)
-
-
-def leave_if_asked():
-    """Raise KeyboardInterrupt if this thread runs within `stoppable` and was asked to stop: for long work of others."""
-    if _asked_to_stop.get()():
-        raise KeyboardInterrupt
+    reports = climb(objective, images, step_sizes, project, precondition, only_the_result, move)
+    [(_, images, _)] = reports  # there is one only; an interrupt is raised behind it
+    return images
 
 
 def _advance(objective, images, step_sizes, rules, made):
-    """The images before each of the steps, what the objective says of them, and the images after the last step."""
-    _check_images(images, made)
-    try:
-        if _few(images):
-            padded = np.zeros(STEPS_AT_ONCE, np.float32)
-            padded[: len(step_sizes)] = step_sizes
-            frames, values, after = _steps(objective, images, tf.constant(padded), tf.constant(len(step_sizes)), *rules)
-        else:
-            values, after = _step(objective, images, tf.constant(step_sizes[0]), *rules)
-            frames, values = images[tf.newaxis], values[tf.newaxis]
-    except (ValueError, TypeError, tf.errors.OpError):
-        _explain(lambda: step_uphill(objective, images, tf.constant(step_sizes[0]), *rules), images)
-        raise
-    values = np.asarray(values)  # at once: to take a tensor apart costs as much as a step or two
-    return frames, np.stack([_checked_values(each, images, made + step) for step, each in enumerate(values)]), after
+    """Make some steps, `made` of them having led here. Return three things:
 
-
-def _values_of(objective, images, made):
-    """What the objective says of the images, without a step; `made` steps led to them."""
-    _check_images(images, made)
-    try:
-        values = _values(objective, images)
-    except (ValueError, TypeError, tf.errors.OpError):
-        _explain(lambda: (objective(images), images), images)
-        raise
-    return _checked_values(values, images, made)
-
-
-def _explain(attempt, images):
-    """Try without compilation what failed with it: an error then is the objective's own word, not a page of another's.
-
-    TensorFlow's errors are told by their first line.
+    frames `(steps, n, height, width, channels)`, the images before each of the steps; values `(steps, n)`, what the
+    objective says of these; and the images after the last step, as a tensor.
     """
-    try:
-        values, _ = attempt()
-    except tf.errors.OpError as error:
-        raise ValueError(f"the objective fails for images of shape {tuple(images.shape)}: "
-                         f"{error.message.splitlines()[0]}") from None
-    except ValueError as error:
-        raise error from None
-    except TypeError as error:
-        raise ValueError(f"the objective fails for images of shape {tuple(images.shape)}: {error}") from error
-    _checked_values(values, images, 0)
+    with held():
+        try:
+            if _few(images):
+                padded = np.zeros(STEPS_AT_ONCE, np.float32)
+                padded[: len(step_sizes)] = step_sizes
+                count = tf.constant(len(step_sizes))
+                frames, values, after = _steps(objective, images, tf.constant(padded), count, *rules)
+            else:
+                values, after = _step(objective, images, tf.constant(step_sizes[0]), *rules)
+                frames, values = images[tf.newaxis], values[tf.newaxis]
+        except (ValueError, TypeError, tf.errors.OpError):
+            faults.explain(lambda: step_uphill(objective, images, tf.constant(step_sizes[0]), *rules), images)
+            raise
+        frames, values = frames.numpy(), values.numpy()
+    for step in range(len(step_sizes)):
+        faults.check_images(frames[step], made + step)
+        faults.check_values(values[step], images, made + step)
+    return frames, values, after
 
 
-def _check_images(images, made):
-    """A ReLU may turn NaN into 0, so the values alone would not tell."""
-    if not np.isfinite(images).all():
-        raise ValueError(f"the images hold NaN or infinite values after {made} steps; project, precondition and the "
-                         "gradient of the objective must give numbers")
-
-
-def _checked_values(values, images, made):
-    values = np.asarray(values)
-    if values.shape != images.shape[:1]:
-        raise ValueError(f"the objective gives values of shape {values.shape} for {len(images)} images; it must give "
-                         f"one number for each, shape ({len(images)},)")
-    if not np.isfinite(values).all():
-        wrong = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise ValueError(f"the objective gives {values[wrong]} for image {wrong} after {made} steps; it must give a "
-                         "finite number wherever the climb goes")
-    return values
+def _end(objective, images, made):
+    """The images after the last step, and what the objective says of them; `made` steps led to them."""
+    with held():
+        end = images.numpy()
+        faults.check_images(end, made)
+        try:
+            values = _values(objective, images).numpy()
+        except (ValueError, TypeError, tf.errors.OpError):
+            faults.explain(lambda: (objective(images), images), images)
+            raise
+    faults.check_values(values, images, made)
+    return end, values
 
 
 def _root_mean_square(images):
@@ -318,9 +287,19 @@ def _slopes(objective, images):
     return values, slopes
 
 
+def _reporting(reports, states):
+    """The set of states to report."""
+    wanted = checks.numbers([*reports(states)], "the reported states", dtype=float)
+    return set(wanted.ravel().astype(int).tolist())
+
+
 def _few(images):
     count, height, width = images.shape[:3]
     return count <= FEW_IMAGES and count * height * width <= FEW_PIXELS
+
+
+def _steps_at_once(images):
+    return int(np.clip(PIXELS_AT_ONCE // np.prod(images.shape[:3]), 1, STEPS_AT_ONCE)) if _few(images) else 1
 
 
 _step = tf.function(step_uphill, reduce_retracing=True)  # one compilation per kind of objective
@@ -338,14 +317,3 @@ def _steps(objective, images, step_sizes, count, project, precondition, move):
         value, images = step_uphill(objective, images, step_sizes[step], project, precondition, move)
         values = values.write(step, value)
     return frames.stack(), values.stack(), images
-
-
-def checked_step_sizes(step_sizes):
-    """Return the step sizes as an array `(steps,)`; ValueError unless all are numbers above 0."""
-    try:
-        sizes = checks.numbers(step_sizes, "step_sizes", (None,))
-    except ValueError:
-        sizes = None
-    if sizes is None or not (sizes > 0).all():
-        raise ValueError(f"step_sizes {step_sizes!r} must be a list of numbers above 0, such as np.full(600, 0.01)")
-    return sizes

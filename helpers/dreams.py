@@ -14,7 +14,7 @@ from itertools import chain
 
 import numpy as np
 
-from helpers.ascent import ascend, identity, only_the_result
+from helpers.ascent import identity, last_images
 from helpers.base import checks
 from helpers.images import gray, join_tiles, local_moments, moments_in_bands, resize, standardize, tile_batches
 from helpers.objectives import Channels
@@ -248,7 +248,7 @@ def carve_with_correction(objective, photo, passes=4, step_sizes=CARVING):
     low = resize(picture, sight[:2])
     correction = picture - resize(low, shape)
     for _ in range(passes):
-        climbed = _climbed(objective, low, step_sizes, identity)
+        climbed = last_images(objective, low, step_sizes)
         picture = resize(climbed, shape) + correction
         low = resize(picture, sight[:2])
         yield np.clip(mean + deviation * picture[0], 0, 1)
@@ -300,14 +300,15 @@ def _changes(aim, sight, step_sizes, precondition, images, first=0):
     lows = resize(images, sight[:2])
     deviations = lows.std(axis=(1, 2, 3), keepdims=True)
     starts = (lows - lows.mean(axis=(1, 2, 3), keepdims=True)) / np.maximum(deviations, NOTHING)
-    climbed = _climbed(aim(starts, first + np.arange(len(starts))), starts, step_sizes, precondition)
+    climbed = last_images(aim(starts, first + np.arange(len(starts))), starts, step_sizes, precondition=precondition)
     return resize((climbed - starts) * deviations, images.shape[1:3])
 
 
 def _climbed_change(objective, step_sizes, precondition, windows, first=0):
     """What the climb changes in each window `(n, height, width, channels)` at its own size, one after the other."""
     starts = standardize(windows)
-    return np.concatenate([_climbed(objective, start[None], step_sizes, precondition) for start in starts]) - starts
+    ends = [last_images(objective, start[None], step_sizes, precondition=precondition) for start in starts]
+    return np.concatenate(ends) - starts
 
 
 def _blended(changes, plane, size, step, at_once=1, before=(0, 0)):
@@ -364,14 +365,6 @@ def _fading(length, feather):
     """Weights 0..1 along an edge that rise smoothly over a share `feather` at either end."""
     inwards = (np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5) / max(feather * length, 0.5)
     return np.sin(np.pi / 2 * np.minimum(inwards, 1)).astype(np.float32) ** 2
-
-
-def _climbed(objective, starts, step_sizes, precondition):
-    """Where the climb ends; an interrupt leaves the pass, so that no half of one is ever yielded."""
-    climb = ascend(objective, starts, step_sizes, precondition=precondition, reports=only_the_result)
-    if climb.stopped:
-        raise KeyboardInterrupt
-    return climb.images
 
 
 def _smallest(sight):

@@ -10,16 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.activations import conv_layers, feature_extractor, mean_activations, pre_activation_extractor
-from helpers.ascent import (
-    Ascent,
-    ascend,
-    checked_step_sizes,
-    great_circle,
-    identity,
-    leave_if_asked,
-    only_the_result,
-)
+from helpers.ascent import Ascent, ascend, great_circle, identity, only_the_result
 from helpers.base import checks
+from helpers.base.interrupts import leave_if_asked
 from helpers.fluctuations import fluctuations, numbered_fluctuations
 from helpers.images import standardize
 from helpers.objectives import Channels
@@ -76,7 +69,7 @@ def grow_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=C
     indices = _map_indices(features, indices)
     starts = checks.whole(starts, "starts", least=1)
     candidates = checks.whole(candidates, "candidates", least=starts)
-    at_once, step_sizes = checks.whole(at_once, "at_once", least=1), checked_step_sizes(step_sizes)
+    at_once, step_sizes = checks.whole(at_once, "at_once", least=1), checks.step_sizes(step_sizes)
     if len(step_sizes) < len(LEAKS):
         raise ValueError(f"step_sizes has {len(step_sizes)} steps; the climb has {len(LEAKS)} stages and needs more")
     images_at_once = max(1, min(IMAGES_AT_ONCE, int(MEMORY / activation_bytes(features))))

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from helpers import ascent
 from helpers.activations import feature_extractor, pre_activation_extractor
-from helpers.ascent import ascend, climb, clip, great_circle, identity, report_steps, soften, stoppable, straight
+from helpers.ascent import ascend, climb, clip, great_circle, identity, report_steps, soften, straight
+from helpers.base.interrupts import stoppable
 from helpers.dreams import carve
 from helpers.images import standardize
 from helpers.objectives import Channels

@@ -18,7 +18,7 @@ ONLY = {  # who may import a library
     "sklearn": {"data", "latent.space", "photos"},
     "ipywidgets": {"widgets"},
     "anywidget": {"widgets"},
-    "threading": {"data", "widgets.parts.worker"},
+    "threading": {"base.interrupts", "data", "widgets.parts.worker"},
     "concurrent": set(), "multiprocessing": set(), "distributed": set(),  # experiments only
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 All are forked from one that has imported everything and done nothing, so each begins in a moment.
 """
 
+import contextlib
 import functools
 import itertools
 import json
@@ -18,8 +19,11 @@ import numpy as np
 import pytest
 
 from experiments import sweeps
+from helpers.activations import feature_extractor
+from helpers.ascent import ascend
 from helpers.base import files
 from helpers.models import load_cnn, save_cnn
+from helpers.objectives import Channels
 from helpers.oips import layer_zoo
 from helpers.photos import load_whole_photo, save_film, save_picture
 from helpers.training import accuracy, train_cnn
@@ -341,6 +345,37 @@ def test_a_zoo_that_is_interrupted_keeps_its_whole_groups_and_the_next_one_is_as
         assert np.isfinite(made.images).all() and np.isfinite(made.values).all()
     assert not again.ascent.stopped and len(again.indices) == len(whole.indices) == 5
     assert any(made is not None and made.ascent.stopped for made in kept)
+
+
+# ---------------------------------------------------------------- climbs, again and again
+
+INTERRUPTS = 400
+
+
+def climbs(answers):
+    """One climb after the other, each begun by an answer and ended by an interrupt."""
+    objective = Channels(feature_extractor(tiny_cnn(), "second"), [0, 1])
+    starts = np.random.default_rng(0).standard_normal((2, 12, 12, 1))
+    ascend(objective, starts, [0.1])  # compiles
+    made = 0
+    while made < INTERRUPTS:
+        with contextlib.suppress(KeyboardInterrupt):
+            answers.send(made)
+            record = ascend(objective, starts, np.full(30_000, 0.01))
+            assert record.stopped and np.isfinite(record.images).all()
+        made += 1
+    answers.send((INTERRUPTS, ascend(objective, starts, np.full(30, 0.01)).stopped))
+
+
+def test_hundreds_of_interrupts_during_climbs_end_each_of_them_and_never_the_process(moments):
+    answers, theirs = FORKS.Pipe(duplex=False)
+    process = begun(climbs, theirs)
+    for made in range(INTERRUPTS):
+        assert answers.poll(PATIENCE) and answers.recv() == made
+        time.sleep(moments.uniform(0, 0.02))
+        os.kill(process.pid, signal.SIGINT)
+    assert answers.poll(PATIENCE) and answers.recv() == (INTERRUPTS, False)
+    assert ended(process) == 0
 
 
 # ---------------------------------------------------------------- a sweep

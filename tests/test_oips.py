@@ -6,7 +6,8 @@ import pytest
 
 from helpers import oips
 from helpers.activations import feature_extractor, mean_activations, pre_activation_extractor
-from helpers.ascent import report_steps, soften, stoppable
+from helpers.ascent import report_steps, soften
+from helpers.base.interrupts import stoppable
 from helpers.fluctuations import fluctuations
 from helpers.models import build_padded_cnn
 from helpers.objectives import Channels

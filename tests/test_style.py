@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers.ascent import ascend, clip, stoppable
+from helpers.ascent import ascend, clip
+from helpers.base.interrupts import stoppable
 from helpers.style import transfer as style
 from helpers.style.transfer import (
     Content,

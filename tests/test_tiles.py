@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import dreams
+from helpers import ascent, dreams
 from helpers.activations import feature_extractor
-from helpers.ascent import Ascent
 from helpers.dreams import (
     carve,
     carve_octaves,
@@ -144,9 +143,9 @@ def test_blending_leaves_no_seam_where_hard_edges_leave_one(features, monkeypatc
     ramp = np.linspace(-1, 1, 28)[:, None, None] + np.linspace(-1, 1, 28)[:, None]  # a tile ends where none begins
 
     def climbed(objective, images, *rest, **options):
-        return Ascent(np.arange(1), standardize(images + ramp)[None], np.zeros((1, len(images))))
+        return standardize(images + ramp)
 
-    monkeypatch.setattr(dreams, "ascend", climbed)
+    monkeypatch.setattr(dreams, "last_images", climbed)
     down, right = np.mgrid[:160, :160, :1][:2]
     photo = np.float32(0.5 + 0.2 * np.sin(down / 3) * np.sin(right / 3))
     aim, borders = same_map(features, 0), (40, 80, 120)
@@ -157,9 +156,9 @@ def test_blending_leaves_no_seam_where_hard_edges_leave_one(features, monkeypatc
 
 def test_all_tiles_of_a_level_climb_as_one_batch(features, monkeypatch):
     batches = []
-    ascend = dreams.ascend
-    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
-                        (batches.append(len(images)), ascend(objective, images, *rest, **options))[1])
+    last_images = dreams.last_images
+    monkeypatch.setattr(dreams, "last_images", lambda objective, images, *rest, **options:
+                        (batches.append(len(images)), last_images(objective, images, *rest, **options))[1])
     last(carve_tiles(same_map(features, 0), picture(), 4, 1, STEPS, overlap=0))
     last(carve_tiles(same_map(features, 0), picture(), 2, 2, STEPS, overlap=0.5))
     assert batches == [16, 9, 9]
@@ -255,9 +254,9 @@ def test_octaves_take_any_size_and_give_the_photo_back_without_steps_or_strength
 
 def test_octaves_come_from_coarse_to_fine_in_the_promised_sizes(wide, monkeypatch):
     sizes = []
-    ascend = dreams.ascend
-    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
-                        (sizes.append(images.shape), ascend(objective, images, *rest, **options))[1])
+    last_images = dreams.last_images
+    monkeypatch.setattr(dreams, "last_images", lambda objective, images, *rest, **options:
+                        (sizes.append(images.shape), last_images(objective, images, *rest, **options))[1])
     assert len(list(carve_octaves(wide, picture(100, 121), 3, 1.5, STEPS))) == 3
     assert sizes == [(1, 44, 54, 1), (1, 67, 81, 1), (1, 100, 121, 1)]
 
@@ -282,9 +281,9 @@ def test_a_large_octave_climbs_in_windows_of_bounded_size_without_seams(wide, mo
     photo = picture(150, 210, 1)
     whole = last(carve_octaves(wide, photo, 1, step_sizes=STEPS))
     sizes = []
-    ascend = dreams.ascend
-    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
-                        (sizes.append(images.shape), ascend(objective, images, *rest, **options))[1])
+    last_images = dreams.last_images
+    monkeypatch.setattr(dreams, "last_images", lambda objective, images, *rest, **options:
+                        (sizes.append(images.shape), last_images(objective, images, *rest, **options))[1])
     dream = last(carve_octaves(wide, photo, 1, step_sizes=STEPS, largest=100))
     assert len(sizes) == 6 and max(max(size) for size in sizes) <= 100
     assert np.corrcoef((dream - photo).ravel(), (whole - photo).ravel())[0, 1] > 0.7
@@ -298,9 +297,9 @@ def test_a_large_octave_climbs_in_windows_of_bounded_size_without_seams(wide, mo
 def test_a_photo_of_many_pixels_is_dreamt_in_smaller_windows(wide, monkeypatch, pixels, edge):
     monkeypatch.setattr(dreams, "MANY_PIXELS", pixels)
     monkeypatch.setattr(dreams, "SMALLER", 40)
-    edges, ascend = [], dreams.ascend
-    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
-                        (edges.append(max(images.shape)), ascend(objective, images, *rest, **options))[1])
+    edges, last_images = [], dreams.last_images
+    monkeypatch.setattr(dreams, "last_images", lambda objective, images, *rest, **options:
+                        (edges.append(max(images.shape)), last_images(objective, images, *rest, **options))[1])
     last(carve_octaves(wide, picture(80, 90, 1), 1, step_sizes=STEPS[:1]))
     assert edge - 5 <= max(edges) <= edge
 
@@ -339,7 +338,7 @@ def test_a_map_that_does_not_exist_is_refused(features):
 
 
 def test_many_tiles_and_octaves_cost_no_new_compilation(features):
-    traces = dreams.ascend.__globals__["_step"].experimental_get_tracing_count
+    traces = ascent._step.experimental_get_tracing_count
     last(carve_tiles(same_map(features, 1), picture(), 2, 1, STEPS))
     last(carve_tiles(same_map(features, 1), picture(), 3, 1, STEPS))
     before = traces()

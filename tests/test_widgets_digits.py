@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from helpers import ascent
 from helpers.activations import class_logits
 from helpers.explain.attributions import METHODS
 from helpers.images import standardize
@@ -83,6 +84,22 @@ def test_a_moved_radius_leaves_the_upper_pictures_and_changes_the_lower_ones(lab
     before = pictures(lab)
     ask(lab, radius=0.7)
     assert pictures(lab)[:2] == before[:2] and pictures(lab)[2] != before[2] and pictures(lab)[3] != before[3]
+
+
+def test_a_change_that_was_stopped_is_never_shown_as_the_answer(lab, monkeypatch):
+    ask(lab, radius=0.2)
+    before, advance = lab.made.changed, ascent._advance
+
+    def stopping(*arguments):
+        control(lab, "Stop").click()
+        return advance(*arguments)
+
+    monkeypatch.setattr(ascent, "_advance", stopping)
+    ask(lab, radius=0.7)
+    assert "with a change of 0.7" not in status(lab) and np.array_equal(lab.made.changed, before)
+    monkeypatch.undo()
+    ask(lab, method="gradient")
+    assert "with a change of 0.7" in status(lab) and not np.array_equal(lab.made.changed, before)
 
 
 def test_the_maps_that_speak_for_and_against_are_shown_with_their_shares(lab):

@@ -1,1 +1,4 @@
-"""What every room may ask: checks of arguments, files written whole, the graph of a model. Imports nothing of ours."""
+"""What every room may ask: checks, faults of a climb, files written whole, the graph of a model, interrupts.
+
+Imports nothing of ours.
+"""

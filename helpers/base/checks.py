@@ -125,6 +125,17 @@ def images(values, shape=(None, None, None), name="images"):
     return found
 
 
+def step_sizes(values):
+    """Return the step sizes of a climb as an array `(steps,)`: numbers above 0, of which there may be none."""
+    try:
+        found = numbers(values, "step_sizes", (None,))
+    except ValueError:
+        found = None
+    if found is None or not (found > 0).all():
+        raise ValueError(f"step_sizes {shown(values)} must be a list of numbers above 0, such as np.full(600, 0.01)")
+    return found
+
+
 def labels(values, count, classes=np.inf, name="labels"):
     """Return `values` as an array `(count,)` of whole numbers from 0 to `classes` - 1, one for each image."""
     found = np.asarray(values)

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import rankdata, t
 
 from helpers.activations import mean_activations
-from helpers.ascent import ascend, great_circle, only_the_result
+from helpers.ascent import great_circle, last_images
 from helpers.fluctuations import fluctuations
 from helpers.images import standardize
 from helpers.objectives import Channels
@@ -49,8 +49,8 @@ def silent_share(features, amplitudes, n=128, seed=0):
 def favorite_images(before, indices, starts, step_sizes, **options):
     """Return where climbs of the maps `indices` end that begin at `starts`, one for each map, in groups."""
     ends = [
-        ascend(Channels(before, indices[first : first + IMAGES_AT_ONCE], leak=0.05),
-               starts[first : first + IMAGES_AT_ONCE], step_sizes, reports=only_the_result, **options).images
+        last_images(Channels(before, indices[first : first + IMAGES_AT_ONCE], leak=0.05),
+                    starts[first : first + IMAGES_AT_ONCE], step_sizes, **options)
         for first in range(0, len(indices), IMAGES_AT_ONCE)
     ]  # fmt: skip
     return np.concatenate(ends)

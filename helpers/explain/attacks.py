@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.activations import class_logits
-from helpers.ascent import ascend, identity, only_the_result, step_uphill
+from helpers.ascent import identity, last_images, step_uphill
 from helpers.base import checks
+from helpers.base.interrupts import held, leave_if_asked
 from helpers.images import standardize
 from helpers.objectives import Gaps, Mixed
 
@@ -67,7 +68,7 @@ def attacked(model, images, labels, radius, steps=20, seed=0):
 
     A multi-step attack (Madry and others 2018, "PGD"): from a random place within the radius it climbs the log-sum-exp
     of all other logits less that of the label, and is brought back within the radius after every step. One step, as
-    in `recipe.worst_case`, finds a bad direction; many find a worse one, so robustness is measured with
+    in `training.worst_case`, finds a bad direction; many find a worse one, so robustness is measured with
     many. Count what the model still reads: `accuracy(model, attacked(model, images, labels, 0.3), labels)`. Raises
     ValueError for a label or a radius that is none, and for a model without class outputs. Introduced in notebook 08.
     """
@@ -105,20 +106,24 @@ def smallest_changes(objective, images, steps=60):
     nearest, best = originals.copy(), np.full(len(originals), np.inf)
     at, radii = originals, np.full(len(originals), FIRST)
     for share in np.geomspace(*SHARES, checks.whole(steps, "steps", 1)):
-        values, moved = _step(objective, tf.constant(at), tf.constant(_column(share * radii)), project=identity)
-        changed, sizes = values.numpy() > 0, np.sqrt(np.square(at - originals).mean(axis=(1, 2, 3)))
+        leave_if_asked()
+        with held():
+            values, moved = _step(objective, tf.constant(at), tf.constant(_column(share * radii)), project=identity)
+            changed, moved = values.numpy() > 0, moved.numpy()
+        sizes = np.sqrt(np.square(at - originals).mean(axis=(1, 2, 3)))
         better = changed & (sizes < best)
         nearest[better], best[better] = at[better], sizes[better]
         radii = np.clip(np.where(changed, (1 - share) * np.minimum(radii, best), (1 + share) * radii), None, FARTHEST)
-        at = Within(originals, radii)(moved).numpy()
+        with held():
+            at = Within(originals, radii)(tf.constant(moved)).numpy()
     return Changes(nearest, best)
 
 
 def _climbed(objective, starts, near, radius, steps):
     if radius == 0:
-        return near(tf.constant(starts, tf.float32)).numpy()
+        return near(tf.constant(starts, tf.float32)).numpy()  # there is nothing to climb
     sizes = np.geomspace(radius, radius / 5, checks.whole(steps, "steps", 1))  # the best of six schedules tried
-    return ascend(objective, starts, sizes, project=near, reports=only_the_result).images
+    return last_images(objective, starts, sizes, project=near)
 
 
 def _column(numbers):

@@ -15,6 +15,7 @@ from helpers.activations import conv_layers, feature_extractor, mean_activations
 from helpers.ascent import gradients
 from helpers.base import checks
 from helpers.base.graph import maker_of
+from helpers.base.interrupts import held
 from helpers.explain.twins import answers_of, rectify_both, rectify_signal, twin, upper_part
 from helpers.objectives import Channels, Neurons
 
@@ -236,7 +237,7 @@ def _objective(features, indices):
     return (Channels if indices.ndim == 1 else Neurons)(features, indices)
 
 
-_answers = tf.function(lambda objective, images: objective(images), reduce_retracing=True)
+_answers = held()(tf.function(lambda objective, images: objective(images), reduce_retracing=True))
 
 
 def _checked_indices(features, images, indices):

@@ -11,7 +11,7 @@ import scipy.ndimage
 import scipy.signal
 import tensorflow as tf
 
-from helpers.ascent import ascend, only_the_result, soften
+from helpers.ascent import last_images, soften
 from helpers.base import checks
 from helpers.fluctuations import spectral_fluctuations
 from helpers.objectives import Channels, Jittered, is_data
@@ -118,13 +118,10 @@ def falling(texture, size=360, frames=24, around=4):
 
 
 def _climbed(features, indices, field, images, seed, step_sizes, precondition):
-    """Where the textures end after one octave; an interrupt leaves, as half a set is none."""
+    """Where the textures end after one octave."""
     wrapped = Wrapped(Channels(features, indices, LEAK), field.overlap)
     jittered = Jittered(wrapped, tf.random.Generator.from_seed(seed), field.stride)
-    climb = ascend(jittered, images, step_sizes, precondition=precondition, reports=only_the_result)
-    if climb.stopped:
-        raise KeyboardInterrupt
-    return climb.images
+    return last_images(jittered, images, step_sizes, precondition=precondition)
 
 
 def _smallest(field, size, octaves):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from helpers.base import checks, files
+from helpers.base.interrupts import held
 from helpers.data import digits_in_use, load_digits
 from helpers.training import BACKUP, KeepBest, rate_schedule
 
@@ -194,7 +195,8 @@ def _shuffled(images, batch_size, seed):
 def _in_batches(network, values, batch_size):
     """What a network says of many values, in parts that fit the memory of any machine."""
     if not hasattr(network, "compiled_forward"):
-        network.compiled_forward = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
+        forward = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
+        network.compiled_forward = held()(forward)
     firsts = range(0, len(values), batch_size)
     parts = [network.compiled_forward(values[first : first + batch_size]) for first in firsts]
     return np.concatenate(parts) if parts else np.zeros((0, *network.output_shape[1:]), np.float32)

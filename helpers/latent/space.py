@@ -251,6 +251,8 @@ def climb_decoded(objective, decoder, axes, starts, step_sizes, project=onto_she
     through = Decoded(objective, decoder, tf.constant(axes.center), tf.constant(rows))
     start = axes.coordinates(starts)[:, np.newaxis, np.newaxis]  # (n, 1, 1, k)
     climb = ascend(through, start, step_sizes, project=project)
+    if climb.stopped:
+        raise KeyboardInterrupt  # vectors of half a climb are no answer
     return LatentClimb(axes.vectors(climb.images[:, 0, 0]), climb.values[-1], climb.values[0])
 
 

@@ -1,6 +1,5 @@
 """The activation explorer: what every map of a layer makes of a digit, drawn or photographed ones too (notebook 03)."""
 
-from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -257,7 +256,7 @@ def save_sheet(answer):
     pictures = in_colors(answer.maps.transpose(2, 0, 1), low, high)
     title = f"{answer.settings.layer}, all maps on one scale up to {high:.3g}"
     figure = zoo_sheet(pictures, range(len(pictures)), title, 16 if len(pictures) >= 64 else 8, (lambda shown: shown,))
-    return parts.saved(f"maps_{answer.settings.layer}", ".png", partial(figure.savefig, dpi=100))
+    return parts.saved_figure(f"maps_{answer.settings.layer}", figure, 100)
 
 
 def save_digit(answer):

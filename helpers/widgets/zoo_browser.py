@@ -1,7 +1,6 @@
 """The zoo browser: the OIPs of all maps of a layer on one sheet, to open, sort, filter and mark (notebook 05)."""
 
 import re
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -249,7 +248,7 @@ class _ZooBrowser:
         stars = starred(settings.favorites)
         labels = [f"{number}{'★' * (number in stars)}" for number in there]
         figure = zoo_sheet(zoo.images[there], labels, title_of(settings), 10, (RENDERINGS[settings.rendering],))
-        return parts.saved(f"zoo_{settings.layer}", ".png", partial(figure.savefig, dpi=200))
+        return parts.saved_figure(f"zoo_{settings.layer}", figure, 200)
 
 
 def feature_with_maps(model, layer):

@@ -16,6 +16,7 @@ import traitlets
 from ipywidgets import HTML, Box, Image, Layout, ToggleButton, VBox
 
 from helpers.activations import conv_layers, feature_extractor
+from helpers.base import files
 from helpers.images import resize, to_display
 from helpers.models import load_cnn
 from helpers.photos import png_bytes
@@ -416,3 +417,12 @@ def saved(stem, ending, write, told=""):
     path = next(path for path in (Path(name + ending) for name in names) if not path.exists())
     write(path)
     return f"saved as {path} in the folder of the notebook{told}"
+
+
+def saved_figure(stem, figure, dpi):
+    """Write a Figure as stem.png, or stem_2.png if that is there, whole or not at all; return what `saved` says."""
+    def write(path):
+        with files.written(path, new=True) as part:
+            figure.savefig(part, dpi=dpi)
+
+    return saved(stem, ".png", write)

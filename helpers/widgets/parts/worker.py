@@ -9,7 +9,7 @@ import atexit
 import threading
 import traceback
 
-from helpers.ascent import stoppable
+from helpers.base.interrupts import stoppable
 
 lock = threading.RLock()  # held while asking and while showing; a widget that is set may call back, hence reentrant
 _changed = threading.Condition(lock)
