@@ -1,0 +1,33 @@
+// Runs the worker of the live page in Node: node live_engine.mjs FOLDER PROGRAM WEIGHTS < QUESTIONS > ANSWERS
+//
+// FOLDER holds worker.js. QUESTIONS is a JSON list of messages; "wait" among them lets the worker finish first. ANSWERS
+// is a JSON list of all that the worker posts. Arrays of numbers are written as {"float32": base64} in both directions.
+import { readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { setImmediate } from "node:timers/promises";
+
+const [folder, program, weights] = process.argv.slice(2), posted = [];
+const bytes = (path) => { const file = readFileSync(path); return file.buffer.slice(file.byteOffset, file.byteOffset + file.length); };
+globalThis.postMessage = (message) => posted.push(message);
+await import(pathToFileURL(`${folder}/worker.js`));
+
+const packed = (key, value) => (ArrayBuffer.isView(value)
+  ? { float32: Buffer.from(Float32Array.from(value).buffer).toString("base64") } : value);
+const unpacked = (key, value) => (value?.float32 === undefined ? value
+  : new Float32Array(Uint8Array.from(Buffer.from(value.float32, "base64")).buffer));
+
+// Until the worker has posted so many messages by which an answer ends.
+const ended = ({ name }) => name === "loaded" || name.endsWith(" done");
+const until = async (count) => { while (posted.filter(ended).length < count) await setImmediate(); };
+
+const questions = JSON.parse(readFileSync(0, "utf8"), unpacked);
+onmessage({ data: { load: true, program: bytes(program), weights: bytes(weights) } });
+await until(1);
+if (posted[0].network)
+  for (const question of questions) {
+    const before = posted.filter(ended).length, several = Array.isArray(question);
+    for (const one of several ? question : [question]) onmessage({ data: one });
+    await until(before + new Set((several ? question : [question]).filter(({ name }) => name !== "stop").map(({ name }) => name)).size);
+  }
+writeFileSync(1, JSON.stringify(posted, packed));
+process.exit(0);
