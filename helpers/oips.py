@@ -32,9 +32,9 @@ class Oips(NamedTuple):
     `indices (n,)` the maps, `images (n, height, width, channels)` in model space, `values (n,)` the final mean
     activations, `how (n,)` words, `ascent` the record of the climb, its values being mean activations too.
 
-    How a map was reached: "start": it answers to an ordinary random start, the first candidate. "precursor": not to
-    that one, but to those chosen for it. "pre-activation": not even to these, but climbing what comes before the
-    ReLU woke it. "unreachable": it stayed silent.
+    How a map was reached: "start": it is activated by an ordinary random start, the first candidate. "precursor": not
+    by that one, but by one chosen for it. "pre-activation": not even by these, but the climb of what comes before the
+    ReLU activated it. "unreachable": no candidate and no climb activated it.
 
     `excited (n,)` says whether any of the digits given to `layer_zoo` excites the map: where it is False the OIP
     is a picture of something no digit holds. It is empty if no digits were given.
@@ -57,7 +57,9 @@ def grow_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=C
     `starts` of a map climb along great circles for the first part of the `step_sizes`; the best of these goes on.
     So a map's OIP is the same alone, among others and in any order. All climb the leaky pre-activation, so that no
     map is stuck where its gradient is zero; the leak falls in three stages, and in the end the activation itself
-    rules. `precondition=soften` gives calmer, more legible patterns of a lower value.
+    rules. An OIP is never worse than the best of its starts, and a map that stays at 0 is grown once more from the
+    candidate that excites it most, if any does. `precondition=soften` gives calmer, more legible patterns of a lower
+    value.
 
     A group has up to `at_once` maps, or as many as the memory allows. Only the last frame is kept, unless
     `reports` asks for more, see `ascent.climb`. To watch, iterate, best under `tqdm`; to stop, `break`: what was
@@ -75,9 +77,11 @@ def grow_oips(model, layer, indices, seed=0, amplitudes=AMPLITUDES, step_sizes=C
     images_at_once = max(1, min(IMAGES_AT_ONCE, int(MEMORY / activation_bytes(features))))
     random = partial(_random_images, features.input_shape[1:], amplitudes, seed)
     random(np.arange(1))  # refuses amplitudes and seeds that are none
-    climb = partial(_climbed, before, images_at_once, step_sizes=step_sizes, precondition=precondition, reports=reports)
+    climb = partial(_climb_in_stages, before, images_at_once, step_sizes=step_sizes, precondition=precondition,
+                    reports=reports)
     size = max(1, min(at_once, images_at_once // starts))
-    return _groups(features, before, indices, random, candidates, starts, climb, size, images_at_once)
+    ask_candidates = partial(_answers_to_candidates, random, candidates, images_at_once)
+    return _groups(features, before, indices, random, ask_candidates, starts, climb, size, images_at_once)
 
 
 def create_oips(model, layer, indices, **options):
@@ -168,63 +172,107 @@ def activation_bytes(features):
     return max(1, 4 * values)
 
 
-def _groups(features, before, indices, random, candidates, starts, climb, size, images_at_once):
-    """The generator behind `grow_oips`."""
-    numbers = _best_candidates(before, indices, random, candidates, starts, images_at_once)  # (maps, starts)
-    answering = mean_activations(features, random(np.zeros(1, int)))[0] > 0  # to the first candidate
+def _groups(features, before, indices, random, ask_candidates, starts, climb, size, images_at_once):
+    """The generator behind `grow_oips`, which has checked everything: groups of `size` maps, one after the other."""
+    answers = ask_candidates(partial(_leaky_means, before))[:, indices]  # (candidates, maps)
+    numbers = np.argsort(-answers, axis=0, kind="stable")[:starts].T  # (maps, starts), the best first
+    answers_to_the_first = mean_activations(features, random(np.zeros(1, int)))[0]
+    grow = partial(_grown, features, climb, images_at_once)
     for first in range(0, len(indices), size):
-        group, chosen = indices[first : first + size], numbers[first : first + size].ravel()
-        images = random(chosen)
-        excited = _own(mean_activations(features, images, images_at_once), np.repeat(group, starts)) > 0
-        how = np.where(excited.reshape(-1, starts).any(axis=1), "precursor", "pre-activation")
-        record = climb(group, images)
-        values = _own_values(features, record.frames, group, images_at_once)
-        how = np.where(answering[group], "start", how)
-        how = np.where(values[-1] > 0, how, "unreachable")
-        yield Oips(group, record.images, values[-1], how, record._replace(values=values))
+        group = indices[first : first + size]
+        record, best_start = grow(group, random(numbers[first : first + size].ravel()))
+        how = np.select([answers_to_the_first[group] > 0, best_start > 0], ["start", "precursor"], "pre-activation")
+        if not record.values[-1].all():
+            answers = ask_candidates(partial(mean_activations, features))[:, group]
+            record, how = _second_chance(grow, group, record, how, random, answers)
+        yield Oips(group, record.images, record.values[-1], how, record)
         if record.stopped:
             raise KeyboardInterrupt
 
 
-def _best_candidates(before, indices, random, candidates, starts, images_at_once):
-    """For each map the numbers of the candidates that it answers to most by its leaky pre-activation, best first."""
+def _answers_to_candidates(random, candidates, images_at_once, answer):
+    """What `answer`, a function of images, gives for all candidates, `(candidates, maps)`; in parts for the memory."""
     answers = []
     for numbers in np.array_split(np.arange(candidates), -(-candidates // images_at_once)):
         leave_if_asked()
-        leaky = tf.nn.leaky_relu(tf.cast(before.compiled_forward(random(numbers)), tf.float32), LEAKS[0])
-        answers.append(tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank - 1))).numpy()[:, indices])
-    return np.argsort(-np.concatenate(answers), axis=0, kind="stable")[:starts].T
+        answers.append(answer(random(numbers)))
+    return np.concatenate(answers)
 
 
-def _climbed(before, images_at_once, indices, images, step_sizes, precondition, reports):
+def _leaky_means(before, images):
+    """The mean pre-activation of each map for each image, `(n, maps)`, where negative values count a share."""
+    leaky = tf.nn.leaky_relu(tf.cast(before.compiled_forward(images), tf.float32), LEAKS[0])
+    return tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank - 1))).numpy()
+
+
+def _grown(features, climb, images_at_once, group, images):
+    """The climb of a group of maps, its values being mean activations, and the best value of each map's starts.
+
+    `images` are the starts, as many for each map, one map after the other. Where a climb ends below the best of its
+    starts, that start is its last frame: the least that is returned is the best image seen.
+    """
+    starts = len(images) // len(group)
+    answers = _own(mean_activations(features, images, images_at_once), np.repeat(group, starts)).reshape(-1, starts)
+    best = answers.argmax(axis=1)  # (maps,)
+    record = climb(group, images)
+    values, below = _own_values(features, record.frames, group, images_at_once), answers.max(axis=1)
+    lost = values[-1] < below
+    record.frames[-1, lost] = images.reshape(len(group), starts, *images.shape[1:])[lost, best[lost]]
+    values[-1, lost] = below[lost]
+    return record._replace(values=values), below
+
+
+def _second_chance(grow, group, record, how, random, answers):
+    """The record and the words of a group in which some maps stayed at 0, after a second try for these.
+
+    `answers (candidates, maps)` are mean activations: maps are grown from the candidate that excites them most, which
+    the first try, looking at pre-activations, need not have chosen. A map that none excites is unreachable.
+    """
+    silent = record.values[-1] == 0
+    exciting = silent & (answers.max(axis=0) > 0)
+    how = np.where(silent, np.where(exciting, "precursor", "unreachable"), how)
+    if exciting.any():
+        again, _ = grow(group[exciting], random(answers.argmax(axis=0)[exciting]))
+        there = slice(-1, None) if again.stopped else slice(None)  # a stopped climb has fewer frames
+        record.frames[there, exciting], record.values[there, exciting] = again.frames[there], again.values[there]
+        record = record._replace(stopped=record.stopped or again.stopped)
+    return record, how
+
+
+def _climb_in_stages(before, images_at_once, indices, images, step_sizes, precondition, reports):
     """The climb of the three stages as one `Ascent`; the first stage with all starts, the others with the best."""
     wanted = {int(state) for state in reports(len(step_sizes) + 1)}
-    made, steps, frames = 0, [], []
+    made, frames = 0, {}  # how many steps, and the frames after some numbers of steps
     for leak, sizes in zip(LEAKS, stages(step_sizes)):
-        way = partial(ascend, step_sizes=sizes, precondition=precondition, move=great_circle,
-                      reports=partial(_of_stage, wanted, made))
-        climb = way(Channels(before, indices, leak), images) if made else _trial(
-            way, before, indices, images, images_at_once)
-        for step, frame in zip(climb.steps + made, climb.frames):
-            last = climb.stopped and step == climb.steps[-1] + made or step == len(step_sizes)
-            if (step in wanted or last) and step not in steps:
-                steps.append(step), frames.append(frame)
-        images, made = climb.images, made + len(sizes)
+        rules = {"step_sizes": sizes, "precondition": precondition, "move": great_circle,
+                 "reports": partial(_of_stage, wanted, made)}
+        if made == 0:
+            climb = _trial(before, indices, images, images_at_once, rules)
+        else:
+            climb = ascend(Channels(before, indices, leak), images, **rules)
+        for step, frame in zip(climb.steps.tolist(), climb.frames):
+            if made + step in wanted:
+                frames[made + step] = frame
+        images, made = climb.images, made + int(climb.steps[-1])
         if climb.stopped:
             break
-    return Ascent(np.array(steps), np.array(frames), np.zeros((len(steps), len(indices))), climb.stopped)
+    frames[made] = images
+    steps = sorted(frames)
+    values = np.zeros((len(steps), len(indices)))  # nobody asked yet
+    return Ascent(np.array(steps), np.array([frames[step] for step in steps]), values, climb.stopped)
 
 
-def _trial(way, before, indices, images, images_at_once):
+def _trial(before, indices, images, images_at_once, rules):
     """The climb of all starts of each map, of which the best is kept; in parts where the memory is short."""
     starts = len(images) // len(indices)
     climbers, climbs = np.repeat(indices, starts), []
     for first in range(0, len(images), images_at_once):
         part = slice(first, first + images_at_once)
-        climbs.append(way(Channels(before, climbers[part], LEAKS[0]), images[part]))
+        climbs.append(ascend(Channels(before, climbers[part], LEAKS[0]), images[part], **rules))
         if climbs[-1].stopped and len(images) > images_at_once:
             raise KeyboardInterrupt  # the other starts were not tried
-    frames, values = (np.concatenate([getattr(climb, name) for climb in climbs], 1) for name in ("frames", "values"))
+    frames = np.concatenate([climb.frames for climb in climbs], axis=1)
+    values = np.concatenate([climb.values for climb in climbs], axis=1)
     best = values[-1].reshape(-1, starts).argmax(axis=1) + np.arange(len(indices)) * starts
     return climbs[-1]._replace(frames=frames[:, best], values=values[:, best])
 
@@ -240,23 +288,26 @@ def _collected(groups, count):
     A group that was interrupted repeats its last frame to the end. Each group is put into its place and let go, so
     the memory needed is that of the result.
     """
-    made, steps, indices, hows, stopped = 0, [], [], [], False
+    made, steps, frames, values, indices, how, stopped = 0, None, None, None, [], [], False
     try:
         for group in groups:
-            if not made:
-                steps, images = group.ascent.steps, group.ascent.frames.shape[2:]
-                frames = np.empty((len(steps), count, *images), np.float32)
+            if steps is None:
+                steps = group.ascent.steps
+                frames = np.empty((len(steps), count, *group.images.shape[1:]), np.float32)
                 values = np.empty((len(steps), count), np.float32)
-            end, there = made + len(group.indices), np.minimum(np.arange(len(steps)), len(group.ascent.steps) - 1)
-            frames[:, made:end], values[:, made:end] = group.ascent.frames[there], group.ascent.values[there]
-            indices.append(group.indices), hows.append(group.how)
+            end = made + len(group.indices)
+            there = np.minimum(np.arange(len(steps)), len(group.ascent.steps) - 1)
+            frames[:, made:end] = group.ascent.frames[there]
+            values[:, made:end] = group.ascent.values[there]
+            indices.append(group.indices)
+            how.append(group.how)
             made, stopped = end, group.ascent.stopped
     except KeyboardInterrupt:
         stopped = True
         if not made:
             raise
     record = Ascent(steps, frames[:, :made], values[:, :made], stopped)
-    return Oips(np.concatenate(indices), record.images, record.values[-1], np.concatenate(hows), record)
+    return Oips(np.concatenate(indices), record.images, record.values[-1], np.concatenate(how), record)
 
 
 def _map_indices(features, indices):

@@ -1,5 +1,7 @@
 """oips: every map that can be reached is reached, the same way alone and among others, and how is said truly."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -261,3 +263,52 @@ def test_the_zoo_says_which_maps_a_digit_excites(shy):
     activations = np.asarray(feature_extractor(shy, "second")(digits))
     np.testing.assert_array_equal(zoo.excited, (activations > 0).any(axis=(0, 1, 2)))
     assert zoo.excited[0] and not zoo.excited[3] and len(layer_zoo(shy, "second").excited) == 0
+
+
+SHORT = np.full(3, 1e-4)  # a climb that leads nowhere: the starts decide
+
+
+def stubborn(exciting):
+    """A network with one map that only so many of 256 candidates excite, and these by a single node among low ones."""
+    pattern = np.random.default_rng(2).standard_normal((3, 3))
+    kernel = np.zeros((7, 7, 1, 2), np.float32)
+    kernel[:3, :3, 0, 0] = kernel[4:, 4:, 0, 1] = pattern - pattern.mean()
+    first = keras.layers.Conv2D(2, 7, activation="relu", name="first")
+    second = keras.layers.Conv2D(1, 1, activation="relu", name="second")
+    model = keras.Sequential([keras.Input((12, 12, 1)), first, second])
+    first.set_weights([kernel, np.zeros(2)])
+    second.set_weights([np.array([1.0, -5.0]).reshape(1, 1, 2, 1), np.zeros(1)])
+    peaks = feature_extractor(model, "second").answers(fluctuations(256, oips.AMPLITUDES, 0, 12)).max(axis=(1, 2, 3))
+    second.set_weights([second.get_weights()[0], -np.sort(peaks)[[-exciting - 1, -exciting]].mean()[np.newaxis]])
+    return model
+
+
+def test_a_map_that_some_candidate_excites_is_never_called_unreachable():
+    model = stubborn(exciting=6)
+    answers = mean_activations(feature_extractor(model, "second"), fluctuations(256, oips.AMPLITUDES, 0, 12))
+    assert (answers > 0).sum() == 6 and answers[0] == 0
+    found = create_oips(model, "second", [0], step_sizes=SHORT, reports=range)
+    assert found.how == "precursor" and found.values[0] >= answers.max() > 0
+    np.testing.assert_allclose(mean_activations(feature_extractor(model, "second"), found.images)[0], found.values)
+    assert found.ascent.steps.tolist() == [0, 1, 2, 3] and (found.ascent.values > 0).all()
+
+
+def test_the_worst_that_is_returned_is_the_best_start(cnn):
+    """Turns by a right angle lead away from any start: there nothing is climbed."""
+    wild = {"step_sizes": np.full(3, np.pi / 2), "starts": 8, "candidates": 8}
+    found = layer_zoo(cnn, "second", **wild)
+    starts = mean_activations(feature_extractor(cnn, "second"), fluctuations(8, oips.AMPLITUDES, 0, 12))
+    assert (found.values >= starts.max(axis=0) - 1e-6).all() and np.isclose(found.values, starts.max(axis=0)).any()
+    np.testing.assert_allclose(found.values, found.ascent.values[-1])
+
+
+def test_a_second_try_that_is_stopped_keeps_the_start_that_excites_the_map():
+    model, asked = stubborn(exciting=6), []
+    with stoppable(lambda: bool(asked.append(1))):
+        whole = create_oips(model, "second", [0], step_sizes=SHORT)
+    stages = 3  # of one climb, and the last three questions are those of the second try
+    for left in range(1, stages + 1):
+        count = itertools.count()
+        with stoppable(lambda left=left, count=count: next(count) >= len(asked) - left):
+            found = create_oips(model, "second", [0], step_sizes=SHORT, reports=range)
+        assert found.ascent.stopped and found.how == "precursor" and 0 < found.values[0] <= whole.values[0] + 1e-6

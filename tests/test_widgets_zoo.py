@@ -75,8 +75,9 @@ def test_a_favorite_gets_a_star_and_can_be_asked_for(zoo):
 
 def test_a_click_while_it_grows_loses_no_group_and_begins_none_anew(cnn, monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 1)
-    grown, grow = [], oips._climbed
-    monkeypatch.setattr(oips, "_climbed", lambda *arguments, **options: grown.append(1) or grow(*arguments, **options))
+    grown, grow = [], oips._climb_in_stages
+    monkeypatch.setattr(oips, "_climb_in_stages",
+                        lambda *arguments, **options: grown.append(1) or grow(*arguments, **options))
     browser = zoo_browser(cnn, digits=DIGITS, labels=LABELS)
     for index in range(6):
         browser.controls["map"].value = index
@@ -109,7 +110,7 @@ def test_a_stop_keeps_the_groups_that_are_whole_and_go_on_makes_the_others(cnn, 
 def test_another_layer_is_chosen_from_the_menu_and_the_first_zoo_is_kept(zoo, monkeypatch):
     put(zoo, "layer", "first")
     assert "all 4 maps of first made" in status(zoo) and numbers(zoo) == list(range(4))
-    monkeypatch.setattr(oips, "_climbed", None)
+    monkeypatch.setattr(oips, "_climb_in_stages", None)
     put(zoo, "layer", "second")
     assert "all 6 maps of second made" in status(zoo)
 
