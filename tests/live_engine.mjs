@@ -1,14 +1,16 @@
 // Runs the worker of the live page in Node: node live_engine.mjs FOLDER PROGRAM WEIGHTS < QUESTIONS > ANSWERS
 //
-// FOLDER holds worker.js. QUESTIONS is a JSON list of messages; "wait" among them lets the worker finish first. ANSWERS
-// is a JSON list of all that the worker posts. Arrays of numbers are written as {"float32": base64} in both directions.
+// FOLDER holds worker.js. QUESTIONS is a JSON list of messages, each sent when the one before is answered, or of lists of
+// messages that are sent at once. ANSWERS is a JSON list of all that the worker posts, and of {name: "python", lines} for
+// each question {python: question}. Arrays of numbers are written as {"float32": base64} in both directions.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { setImmediate } from "node:timers/promises";
 
 const [folder, program, weights] = process.argv.slice(2), posted = [];
 const bytes = (path) => { const file = readFileSync(path); return file.buffer.slice(file.byteOffset, file.byteOffset + file.length); };
-globalThis.postMessage = (message) => posted.push(message);
+globalThis.postMessage = (message) => posted.push(message);  // as in a worker
+globalThis.onmessage = null;
 await import(pathToFileURL(`${folder}/worker.js`));
 
 const packed = (key, value) => (ArrayBuffer.isView(value)
@@ -20,14 +22,18 @@ const unpacked = (key, value) => (value?.float32 === undefined ? value
 const ended = ({ name }) => name === "loaded" || name.endsWith(" done");
 const until = async (count) => { while (posted.filter(ended).length < count) await setImmediate(); };
 
+const { pythonLines } = await import(pathToFileURL(`${folder}/engine/python.js`));
 const questions = JSON.parse(readFileSync(0, "utf8"), unpacked);
 onmessage({ data: { load: true, program: bytes(program), weights: bytes(weights) } });
 await until(1);
-if (posted[0].network)
-  for (const question of questions) {
-    const before = posted.filter(ended).length, several = Array.isArray(question);
-    for (const one of several ? question : [question]) onmessage({ data: one });
-    await until(before + new Set((several ? question : [question]).filter(({ name }) => name !== "stop").map(({ name }) => name)).size);
+for (const sent of posted[0].network ? questions.map((one) => (Array.isArray(one) ? one : [one])) : []) {
+  const before = posted.filter(ended).length, names = new Set(sent.map(({ name }) => name));
+  if (sent[0].python) posted.push({ name: "python", lines: pythonLines(sent[0].python, posted[0].network) });
+  else {
+    for (const one of sent) onmessage({ data: one });
+    names.delete("stop");
+    await until(before + names.size);
   }
+}
 writeFileSync(1, JSON.stringify(posted, packed));
 process.exit(0);

@@ -16,7 +16,7 @@ export function activationsOf(network, image) {
 }
 
 // All nodes of a stage after the ReLU and before the pooling, (rows, columns, wide).
-function nodesOf({ memory, stages }, sight, place) {
+export function nodesOf({ memory, stages }, sight, place) {
   const stage = stages[place], at = sight.stages[place];
   if (!stage.pooled) return memory.view(at.best).slice();
   const mark = memory.mark(), nodes = memory.buffer(at.rows * at.columns * stage.wide);  // for this call only

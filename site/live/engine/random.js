@@ -45,3 +45,37 @@ function stateOfSeed(seed) {
   });
   return [0, 2, 4, 6].map((n) => halves[n] | halves[n + 1] << 32n);
 }
+
+// `np.random.default_rng(seed).standard_normal`: a function that gives normally distributed numbers. The ziggurat of
+// Marsaglia and Tsang (2000) with 256 layers of equal area, as numpy cuts it.
+export function normalNumbers(...seed) {
+  const words = randomWords(...seed), uniform = () => Number(words() >> 11n) / 2 ** 53;
+  return function normal() {
+    const word = words(), number = Number(word & 255n), sign = word >> 8n & 1n ? -1 : 1;
+    const layer = number && 256 - number;  // numpy counts the others from the top
+    const across = Number(word >> 9n & 2n ** 52n - 1n) / 2 ** 52, { edges, heights } = ZIGGURAT;
+    const x = across * edges[layer];
+    if (across < edges[layer + 1] / edges[layer]) return sign * x;  // within the part that all of the layer lies under
+    if (layer > 0) {
+      const height = heights[layer] + (heights[layer + 1] - heights[layer]) * uniform();
+      return height < Math.exp(-0.5 * x * x) ? sign * x : normal();
+    }
+    for (;;) {  // the tail
+      const far = -Math.log1p(-uniform()) / TAIL, drop = -Math.log1p(-uniform());
+      if (2 * drop > far * far) return (word >> 17n & 1n ? -1 : 1) * (TAIL + far);
+    }
+  };
+}
+
+const TAIL = 3.6541528853610088, AREA = 0.00492867323399;  // where the tail begins, and the area of each layer
+const ZIGGURAT = layersOf(256);
+
+// The right edges of the layers, from the bottom one up, and the heights at which they begin.
+function layersOf(count) {
+  const bell = (x) => Math.exp(-0.5 * x * x), edges = [AREA / bell(TAIL), TAIL], heights = [0, bell(TAIL)];
+  while (edges.length < count) {
+    heights.push(heights.at(-1) + AREA / edges.at(-1));
+    edges.push(Math.sqrt(-2 * Math.log(heights.at(-1))));
+  }
+  return { edges: [...edges, 0], heights: [...heights, 1] };
+}
