@@ -152,7 +152,8 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
     photo = undefined;
     const strokes = sampleDigit(digit), total = strokes.flat().length, begin = performance.now();
     const part = (now) => {
-      let left = calm() ? total : Math.ceil(total * Math.min(1, (now - begin) / WRITING)) || 1;
+      const share = calm() ? 1 : Math.min(1, Math.max(0, (now - begin) / WRITING));
+      let left = Math.max(1, Math.ceil(total * share));
       const drawn = [];
       for (const stroke of strokes) {
         if (left > 0) drawn.push(stroke.slice(0, left));
@@ -160,7 +161,7 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
       }
       board.show(drawn);
       read({ strokes: drawn });
-      writing = left < 0 || calm() ? undefined : requestAnimationFrame(part);
+      writing = share < 1 ? requestAnimationFrame(part) : undefined;
     };
     part(begin);
   }

@@ -1,6 +1,6 @@
 // The dream: the pattern of a map carved into a photograph, from coarse to fine. A photograph never leaves the page.
 
-import { button, chips, more, opener, slider, toggle } from "./controls.js";
+import { button, chips, opener, slider, toggle } from "./controls.js";
 import { make, sentence, settled, whenSeen } from "./dom.js";
 import { short } from "./oip.js";
 import { save } from "./pictures.js";
@@ -9,7 +9,7 @@ import { sheet } from "./sheet.js";
 
 const DRAFT = 280, FINE = 560, SCALE = 1.4, STEPS = 10; // pixels along an edge; from octave to octave; steps of each
 const PHOTOS = { flower: "flower", temple: "temple", portrait: "Grace Hopper" };
-const COLORS = ["red", "green", "blue"];
+const FIRST_CUT = 12; // percent of the photograph that is seen at first
 
 export function mount({ stage, rail, controls, below, root }, { state, network, engine, zoo, pythonOf, source }) {
   const told = sentence(), lines = pythonLines(), progress = make("progress", { max: 1, value: 0, "aria-label": "octaves", hidden: true });
@@ -136,8 +136,7 @@ export function mount({ stage, rail, controls, below, root }, { state, network, 
   toggle(state, "fine", { label: `fine: ${FINE} pixels instead of ${DRAFT}` }).element,
   make("p", { class: "caption" }, "Your photo stays on your device: nothing is sent anywhere."), lines.element);
   stop.hidden = true;
-  wipe(0);
+  wipe(FIRST_CUT);
   state.on(["layer", "map", "also", "photo", "octaves", "strength", "fine"], () => { patterns.mark(maps()); again(); });
   below.remove();
-  more; COLORS;
 }

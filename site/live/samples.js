@@ -23,7 +23,7 @@ function smooth(points) {
     for (let part = 0; part < BETWEEN; part++) {
       const t = part / BETWEEN;
       made.push([0, 1].map((way) => Math.round(b[way] + 0.5 * t * (c[way] - a[way] + t * (2 * a[way] - 5 * b[way] + 4 * c[way] - d[way]
-        + t * (3 * (b[way] - c[way]) + d[way] - a[way])))));
+        + t * (3 * (b[way] - c[way]) + d[way] - a[way]))))));
     }
   }
   return [...made, points.at(-1)];
