@@ -4,7 +4,7 @@ BIN := .venv/bin
 # in a container one is root; the server still listens on this machine only
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-.PHONY: lab page test notebooks pictures gallery model autoencoders sweep bench clean
+.PHONY: lab page site test notebooks pictures gallery model autoencoders sweep bench clean
 
 lab: .venv/ready
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(AS_ROOT) --ServerApp.root_dir=. \
@@ -12,6 +12,9 @@ lab: .venv/ready
 
 page: .venv/ready-to-show                ## the explorers as a page without code, on this machine only
 	$(BIN)/python -m voila notebooks/playground.ipynb --Voila.ip=127.0.0.1
+
+site: .venv/ready                       ## the page that needs no install, as a folder and as one file, in site/build
+	$(BIN)/python site/build.py
 
 # its own list of fonts: one that another installation left behind may lack those that formulas are set in
 test: .venv/ready-to-test

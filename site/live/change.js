@@ -12,6 +12,9 @@ export const METHODS = {
   "integrated gradients": "How much of the answer the ink of each pixel is worth, measured from a blank page.",
   "SmoothGrad": "The mean gradient over noisy copies of the digit: calmer, and like the gradient about change.",
   "occlusion": "How far the answer falls when a square of 5 × 5 pixels is covered with paper there.",
+  "Grad-CAM": "Where the maps of the last convolution speak for the class; coarse, because these maps have few nodes.",
+  "deconvnet": "The answer sent back down and rectified at each ReLU: a sketch of the ink, not of the reasons.",
+  "guided backpropagation": "Like deconvnet, and masked where ReLUs were silent: again a sketch more than a reason.",
 };
 
 // How large a change is, where the digit's own contrast is 1.
@@ -32,10 +35,8 @@ export function mount({ stage, aside, below, root }, { state, network, engine, d
   const explained = make("p", { class: "caption" });
   let digit, asked;
 
-  function changed({ image, radius, classes }) {
-    const found = Number.isFinite(radius) && image;
+  function changed({ image, change: difference, radius, found, after: reads, classes }) {
     if (!found) return told.tell("No change within reach makes it that. Try another class.");
-    const reads = classes.indexOf(Math.max(...classes)), difference = image.map((value, n) => value - digit.image[n]);
     const limits = range([...range(digit.image), ...range(image)]);
     paintLarge(before.canvas, digit.image, width, between(...limits));
     paintLarge(after.canvas, image, width, between(...limits));
@@ -55,7 +56,7 @@ export function mount({ stage, aside, below, root }, { state, network, engine, d
     }
     told.tell(`looking for the smallest change to ${target === null ? "any other class" : article(target)} …`);
     const wish = { image: digit.image, target };
-    lines.show(pythonOf("change", wish));
+    lines.show(pythonOf({ name: "change", ...wish, strokes: digit.strokes, file: digit.file }));
     return engine.ask("change", wish, { part: changed, failed: (error) => told.tell(error, true) });
   };
   const askHeat = () => {

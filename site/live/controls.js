@@ -15,25 +15,29 @@ function follow(state, name, show) {
   show();
 }
 
-// A slider with a field in which its number can be typed. `most()` may change with the network; `log` makes it
-// logarithmic.
+// A slider with a field in which its number can be typed. `most()` may change with the network. `log` makes it
+// logarithmic, with whole numbers where `step` is 1.
 export function slider(state, name, { label, hint = "", least = 0, most = () => 1, step = 1, log = false }) {
   const id = newId(), places = log ? 1000 : null;
   const range = make("input", { type: "range", id, title: hint, min: log ? 0 : least, step: log ? 1 : step, "aria-label": label });
-  const field = make("input", { type: "number", class: "value", title: hint, min: least, step: log ? "any" : step, "aria-label": `${label}, as a number` });
+  const field = make("input", { type: "number", class: "value", title: hint, min: least, step: log && step !== 1 ? "any" : step, "aria-label": `${label}, as a number` });
   const toPlace = (value) => (log ? places * Math.log(value / least) / Math.log(most() / least) : value);
-  const toValue = (place) => (log ? Number((least * (most() / least) ** (place / places)).toPrecision(2)) : place);
+  const toValue = (place) => {
+    if (!log) return place;
+    const value = least * (most() / least) ** (place / places);
+    return step === 1 ? Math.round(value) : Number(value.toPrecision(2));
+  };
   const show = () => {
     range.max = log ? places : most();
     field.max = most();
-    range.value = toPlace(state.values[name]);
+    if (!log || toValue(range.valueAsNumber) !== state.values[name]) range.value = toPlace(state.values[name]);
     if (document.activeElement !== field) field.value = state.values[name];
     if (log) range.setAttribute("aria-valuetext", String(state.values[name]));
   };
   range.addEventListener("input", () => state.set({ [name]: toValue(range.valueAsNumber) }));
   field.addEventListener("change", () => {
     const value = field.valueAsNumber;
-    if (Number.isFinite(value)) state.set({ [name]: Math.min(most(), Math.max(least, step === 1 && !log ? Math.round(value) : value)) });
+    if (Number.isFinite(value)) state.set({ [name]: Math.min(most(), Math.max(least, step === 1 ? Math.round(value) : value)) });
     field.value = state.values[name];
   });
   follow(state, name, show);

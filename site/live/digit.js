@@ -101,12 +101,12 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
     if (empty) return told.tell("Draw one digit, large, with finger, pen or mouse.");
     return engine.ask("digit", question, { late: true,
       part: (made) => {
-        show(made);
+        show(made, question);
         performance.measure("digit", { start: asked, detail: { ms: made.ms } });
       },
       failed: (error) => told.tell(error, true) });
   }
-  function show(made) {
+  function show(made, { strokes, file }) {
     answer = made;
     const best = made.classes.indexOf(Math.max(...made.classes));
     paint(seen, made.digit, width, between(...range(made.digit)));
@@ -115,7 +115,7 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
     told.tell(`The network reads ${article(best)} (${percent(made.classes[best])}).`);
     detail.show(made);
     askWishes();
-    digits.tell({ image: made.digit, classes: made.classes, best });
+    digits.tell({ image: made.digit, classes: made.classes, best, strokes, file });
   }
 
   // the loudest maps, and what each would rather see
@@ -180,7 +180,7 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
       pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
       const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
       const gray = Float32Array.from({ length: data.length / 4 }, (_, n) => (0.299 * data[4 * n] + 0.587 * data[4 * n + 1] + 0.114 * data[4 * n + 2]) / 255);
-      photo = { gray, height: canvas.height, width: canvas.width };
+      photo = { gray, height: canvas.height, width: canvas.width, file: file.name };
       state.set({ ink: [] });
       board.show([]);
       read(photo);

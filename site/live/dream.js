@@ -37,12 +37,18 @@ export function mount({ stage, rail, controls, below, root }, { state, network, 
     pen.drawImage(bitmap, (bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side, 0, 0, size, size);
     return pen.getImageData(0, 0, size, size);
   }
-  const planes = ({ data }) => [0, 1, 2].map((color) => Float32Array.from({ length: data.length / 4 }, (_, n) => data[4 * n + color] / 255));
+  const rgbOf = ({ data }) => Float32Array.from({ length: data.length / 4 * 3 }, (_, n) => data[Math.floor(n / 3) * 4 + n % 3] / 255);
+  const lumaOf = (rgb) => Float32Array.from({ length: rgb.length / 3 }, (_, n) => 0.299 * rgb[3 * n] + 0.587 * rgb[3 * n + 1] + 0.114 * rgb[3 * n + 2]);
+  // Where Python finds the photograph; without a name it takes the flower.
+  const fileOf = () => {
+    const { photo: name } = state.values;
+    return name === "flower" ? undefined : name === "yours" ? opened.name : `site/build/live/photos/${name}.jpg`;
+  };
   function show(change) {
     const { width, height, data } = photo, picture = new ImageData(width, height), size = width * height, colors = change.length / size;
     for (let n = 0; n < size; n++) {
       for (let color = 0; color < 3; color++)
-        picture.data[4 * n + color] = data[4 * n + color] + 255 * change[colors === 3 ? color * size + n : n];
+        picture.data[4 * n + color] = data[4 * n + color] + 255 * change[colors === 3 ? 3 * n + color : n];
       picture.data[4 * n + 3] = 255;
     }
     if (after.width !== width || after.height !== height) Object.assign(after, { width, height });
@@ -59,16 +65,14 @@ export function mount({ stage, rail, controls, below, root }, { state, network, 
     const turn = (begun = {}), { octaves, strength } = state.values, picture = await photoNow();
     if (turn !== begun) return;
     photo = picture;
-    const [red, green, blue] = planes(photo), size = red.length;
-    const colors = maps().length === 3 ? { rgb: Float32Array.from({ length: 3 * size }, (_, n) => [red, green, blue][Math.floor(n / size)][n % size]) }
-      : { luma: red.map((value, n) => 0.299 * value + 0.587 * green[n] + 0.114 * blue[n]) };
-    const question = { layer: layer().name, maps: maps(), weights: maps().map(() => 1), ...colors, height: photo.height, width: photo.width,
+    const rgb = rgbOf(photo), colors = maps().length === 3 ? { rgb } : { luma: lumaOf(rgb) };
+    const question = { layer: layer().name, maps: maps(), ...colors, height: photo.height, width: photo.width,
       octaves, scale: SCALE, strength, steps: STEPS };
     wiper.classList.add("busy");
     [progress.hidden, stop.hidden, progress.value] = [false, false, 0];
-    show(new Float32Array(size));
+    show(new Float32Array(rgb.length));
     told.tell(`carving ${words()} …`);
-    lines.show(pythonOf("dream", { ...question, photo: state.values.photo }));
+    lines.show(pythonOf({ name: "dream", ...question, file: fileOf() }));
     const start = performance.now();
     engine.ask("dream", question, {
       part: ({ change, octave }) => {
@@ -99,7 +103,7 @@ export function mount({ stage, rail, controls, below, root }, { state, network, 
   async function open(file) {
     try {
       opened.yours = await createImageBitmap(file);
-      opened.turn = (opened.turn ?? 0) + 1;
+      [opened.name, opened.turn] = [file.name, (opened.turn ?? 0) + 1];
       state.set({ photo: "yours" });
       again();
     } catch {

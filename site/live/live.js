@@ -61,7 +61,7 @@ async function start() {
     return { layer: network.layerOf(layer).name, seed, steps, epsilon, softened, amplitudes: amplitudesOf(state.values) };
   });
   if (!state.values.layer) state.set({ layer: network.layerOf("").name });
-  const shared = { state, network, engine, digits, zoo, pythonOf: (name, question) => pythonOf(name, question, network), source };
+  const shared = { state, network, engine, digits, zoo, pythonOf: (question) => pythonOf(question, network), source };
   for (const [name, mount] of Object.entries(VIEWS)) {
     const root = document.getElementById(name);
     if ((name === "digit" || name === "change") && !network.readsDigits) root.remove();

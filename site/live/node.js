@@ -54,21 +54,19 @@ export function node({ state, network, engine }) {
     engine.ask("node", { image: answer.digit, layer: layer.name, row, column, map }, { late: true, part: show,
       failed: (error) => { told.textContent = error; } });
   }
-  function show({ patch, kernel, bias, value }, { row, column, layer: name }) {
-    const edge = 3, places = kernel.length % 9 ? kernel.length : edge * edge, below = kernel.length / places;
-    const products = patch.map((one, n) => one * kernel[n]), total = products.reduce((all, one) => all + one, 0);
-    told.textContent = `Node (${row}, ${column}): the sum of ${kernel.length} products is ${short(total)}. With the bias of `
-      + `${short(bias)} it is ${short(total + bias)}${value > 0 ? `: the node is active.` : `: below zero, so the node is silent (ReLU).`}`;
-    const parts = Array.from({ length: below }, (_, from) => {
-      const pick = (values) => values.filter((_, n) => n % below === from), own = pick(products);
-      return { from, patch: pick(patch), kernel: pick(kernel), products: own, adds: own.reduce((all, one) => all + one, 0) };
-    }).sort((one, other) => Math.abs(other.adds) - Math.abs(one.adds));
-    const tones = [between(...range(patch)), signed(largest(kernel)), signed(Math.max(largest(products), 1e-9))];
-    const lines = parts.slice(0, below === 1 ? 1 : MOST).map((one) => make("div", { class: "equation" },
-      make("span", { class: "caption" }, below === 1 ? "image" : `map ${one.from} of ${network.wordsOf(name).replace(/\d+/, (n) => n - 1)}`),
-      table(one.patch, edge, tones[0]), "×", table(one.kernel, edge, tones[1]), "=", table(one.products, edge, tones[2]), make("b", {}, `${one.adds < 0 ? "−" : "+"}${short(Math.abs(one.adds))}`)));
-    const rest = parts.slice(lines.length).reduce((all, { adds }) => all + adds, 0);
-    sum.replaceChildren(...lines, ...(below > lines.length ? [make("p", { class: "caption" }, `The other ${below - lines.length} maps add ${short(rest)}.`)] : []));
+  function show({ width, below, inputs, others, sum: total, bias, before, value }, { row, column }) {
+    const count = (inputs.length + others.count) * inputs[0].kernel.length;
+    told.textContent = `Node (${row}, ${column}) adds up ${count} products: ${short(total)}. With the bias of ${short(bias)} it is `
+      + `${short(before)}, ${value > 0 ? "above zero: the node is active." : "not above zero: the ReLU makes it 0, the node is silent."}`;
+    const all = (name) => Float32Array.from(inputs.flatMap((one) => [...one[name]]));
+    const tones = [between(...range(all("patch"))), signed(largest(all("kernel"))), signed(Math.max(largest(all("products")), 1e-9))];
+    const shown = inputs.slice(0, MOST), rest = inputs.slice(MOST);
+    const lines = shown.map((one) => make("div", { class: "equation" },
+      make("span", { class: "caption" }, below ? `map ${one.map} of ${network.wordsOf(below)}` : "the digit"),
+      table(one.patch, width, tones[0]), "×", table(one.kernel, width, tones[1]), "=", table(one.products, width, tones[2]),
+      make("b", {}, `${one.share < 0 ? "−" : "+"}${short(Math.abs(one.share))}`)));
+    const left = others.count + rest.length, share = rest.reduce((all, one) => all + one.share, others.share);
+    sum.replaceChildren(...lines, ...(left ? [make("p", { class: "caption" }, `The other ${left} maps below add ${short(share)}.`)] : []));
   }
   function move(row, column) {
     if (row < 0 || column < 0 || row >= layer.height || column >= layer.width) return;

@@ -10,7 +10,7 @@ const STRIP = 9, SEEDS = 6, FILM = 2400; // pictures in the strip; seeds beside 
 const BEND = 1.6; // the strip shows more of the first steps, where most happens
 const MOST_SEED = 999;
 const SETTINGS = ["layer", "map", "seed", "steps", "epsilon", "softened", "scale3", "scale7", "scale14"];
-const TRY = { softened: true, steps: 40, epsilon: 1.2, scale3: 0.5, scale7: 0.5, scale14: 0 };
+const TRY = { softened: true, steps: 45, epsilon: 10 ** 0.5, scale3: 0.5, scale7: 0.5, scale14: 0 };
 
 export const short = (value) => (Math.abs(value) >= 0.01 || value === 0 ? value.toPrecision(3) : value.toFixed(3));
 export const amplitudesOf = ({ scale3, scale7, scale14 }) => ({ 3: scale3, 7: scale7, 14: scale14 });
@@ -19,6 +19,9 @@ export function questionOf(values) {
   const { layer, map, seed, steps, epsilon, softened } = values;
   return { layer, map, seed, steps, epsilon, softened, amplitudes: amplitudesOf(values) };
 }
+
+// The one call that opens the same picture in a notebook.
+const callOf = ({ layer, map, seed, softened }) => `oip_lab(layer="${layer}", map=${map}, seed=${seed}${softened ? "" : ", softened=False"})`;
 
 export function mount({ stage, rail, controls, below }, { state, network, engine, zoo, pythonOf }) {
   const width = network.input[1], layers = network.layers;
@@ -45,7 +48,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
     shown = Math.min(end, Math.max(0, number));
     paintLarge(picture, made.frames[shown], width);
     mark.style.left = `${100 * placeOf(shown)}%`;
-    step.textContent = `${shown ? `step ${shown} of ${end}` : "the random start"}: mean activation ${short(made.values[shown])}`;
+    step.textContent = `${shown ? `step ${shown} of ${end}` : "the random start"}: climbed to ${short(made.values[shown])}`;
     scrub.setAttribute("aria-valuenow", String(shown));
     scrub.setAttribute("aria-valuetext", step.textContent);
   }
@@ -57,7 +60,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
     }
     paint(strip, row, STRIP * width);
     const low = Math.min(0, ...made.values), high = Math.max(...made.values, low + 1e-6);
-    const points = made.values.map((value, n) => `${(100 * placeOf(n)).toFixed(2)},${(38 - 36 * (value - low) / (high - low)).toFixed(2)}`);
+    const points = Array.from(made.values, (value, n) => `${(100 * placeOf(n)).toFixed(2)},${(38 - 36 * (value - low) / (high - low)).toFixed(2)}`);
     curve.innerHTML = `<svg viewBox="0 0 100 40" preserveAspectRatio="none"><polyline points="${points.join(" ")}"/></svg>`;
     scrub.setAttribute("aria-valuemax", String(end));
   }
@@ -101,9 +104,10 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
   // the questions
 
   const tell = (answer, { layer: name, map, softened }) => {
-    const start = short(answer.values[0]), end = short(answer.value);
-    return `Map ${map} of ${network.wordsOf(name)} is activated ${end} by this pattern on average. It grew from noise (${start}) `
-      + `in ${answer.frames.length - 1} ${softened ? "softened " : ""}steps, ${answer.ms.toFixed(0)} ms.`;
+    const which = `Map ${map} of ${network.wordsOf(name)}`, steps = answer.frames.length - 1;
+    if (!(answer.value > 0)) return `${which} stays silent from this random start: roll the dice for another.`;
+    return `${which} has a mean activation of ${short(answer.value)} for this pattern. It grew from noise in `
+      + `${steps} ${softened ? "softened " : ""}${steps === 1 ? "step" : "steps"}, ${answer.ms.toFixed(0)} ms.`;
   };
   function climb() {
     stopFilm();
@@ -115,7 +119,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
         showStep(Infinity);
         told.tell(tell(answer, wish));
         picture.setAttribute("aria-label", `Pattern of map ${wish.map} of ${wish.layer}: ${told.element.textContent}`);
-        lines.show(pythonOf("oip", wish));
+        lines.show(pythonOf({ name: "oip", ...wish }));
         performance.measure("oip", { start: asked, detail: { layer: wish.layer, ms: answer.ms } });
       },
       failed: (error) => told.tell(error, true) });
@@ -167,7 +171,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
   const watch = button("▶ watch it grow", film, { primary: true, hint: "The climb as a film, step by step.", name: "film" });
   const picturePng = button("save picture", () => save(picture, `oip_${layer().name}_${values().map}.png`), { name: "save" });
   const share = button("save as a card", () => save(card(picture, `What map ${values().map} of ${network.wordsOf(layer().name)} wants to see`,
-    step.textContent, pythonOf("oip", questionOf(values())).at(-1) ?? ""), `card_${layer().name}_${values().map}.png`), { name: "save", hint: "One picture with a sentence and the Python that makes it." });
+    step.textContent, callOf(values())), `card_${layer().name}_${values().map}.png`), { name: "save", hint: "One picture with a sentence and the Python that makes it." });
   const presets = [
     ["strokes", { ...TRY }, "Softened climbs turn speckle into strokes."],
     ["speckle", { ...TRY, softened: false }, "The plain gradient: a higher value, a picture like noise."],
@@ -178,11 +182,11 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
   controls.append(
     chooseLayer.element, map.element,
     slider(state, "seed", { label: "random start (seed)", hint: "The same number gives the same noise, here and in Python.", most: () => MOST_SEED }).element,
-    slider(state, "steps", { label: "steps", hint: "How many steps the climb takes.", least: 3, most: () => 120 }).element,
+    slider(state, "steps", { label: "epochs (steps)", hint: "How many steps the climb takes.", least: 1, most: () => 600, log: true }).element,
     toggle(state, "softened", { label: "softened: strokes instead of speckle", hint: "Climb along smooth directions." }).element,
     make("div", { class: "actions" }, watch, dice),
     more("more settings",
-      slider(state, "epsilon", { label: "epsilon (size of the first step)", least: 0.01, most: () => 3, log: true, hint: "The angle of the first turn, in radians; later ones are smaller." }).element,
+      slider(state, "epsilon", { label: "epsilon (step size)", least: 0.001, most: () => 10, step: "any", log: true, hint: "How far the first step goes; later ones go less far." }).element,
       ...[3, 7, 14].map((grid) => slider(state, `scale${grid}`, { label: `fluctuation scale ${grid} × ${grid}`, step: 0.05, hint: `Weight of noise on a grid of ${grid} × ${grid} in the random start.` }).element),
       make("div", { class: "actions" }, picturePng, share)),
     lines.element);

@@ -58,10 +58,10 @@ export const PROPERTIES = {
   theme: choice("", ["", "light", "dark"]),
   // the OIP lab; an empty layer is the last convolutional one
   layer: text(""),
-  map: whole(37),
+  map: whole(37), // of the layer
   seed: whole(0),
-  steps: whole(40, 3, 300),
-  epsilon: number(1.2, 0.01, 3),
+  steps: whole(45, 1, 600),
+  epsilon: number(10 ** 0.5, 0.001, 10),
   softened: flag(true),
   scale3: number(0.5, 0, 1),
   scale7: number(0.5, 0, 1),

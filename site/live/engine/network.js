@@ -14,7 +14,8 @@ export async function loadNetwork(program, file) {
     if (layer.kind === "convolution") stages.push(stageOf(memory, layer, stages.at(-1)));
     else dense.push(denseOf(memory, layer, dense.length ? null : stages.at(-1)));
   }
-  const network = { ...told, memory, stages, dense, classes: dense.at(-1).outs, sights: [] };
+  const weights = layers.reduce((sum, { kernel, bias }) => sum + kernel.length + bias.length, 0);
+  const network = { ...told, weights, memory, stages, dense, classes: dense.at(-1).outs, sights: [] };
   sightOf(network, ...network.input);  // stays at the bottom of the memory
   return network;
 }
@@ -41,14 +42,15 @@ export function stageNamed(network, layer) {
   return place;
 }
 
-// What the page must know of a network: {layers: [{name, maps, height, width}], input, classes, ...}.
+// What the page must know of a network: {layers: [{name, maps, height, width}], input, classes, weights, ...}; `weights`
+// is their number.
 export function described(network) {
-  const { name, python, input, classes, stages, sights: [sight] } = network;
+  const { name, python, input, classes, weights, stages, sights: [sight] } = network;
   const layers = stages.map(({ name, maps, pooled }, place) => {
     const { rows, columns } = sight.stages[place];
     return { name, maps, height: rows, width: columns, pooled: Boolean(pooled) };
   });
-  return { name, python, input, classes, layers };
+  return { name, python, input, classes, weights, layers };
 }
 
 // The buffers for images of one size. Those of the network's own size stay; of other sizes the last one is kept.
