@@ -56,6 +56,13 @@ def answers(questions, weights, program=PROGRAM):
     return parts
 
 
+def difference(values, wanted):
+    """The root mean square of the difference, as a share of that of what is wanted."""
+    values, wanted = np.ravel(values).astype(float), np.ravel(wanted).astype(float)
+    assert values.shape == wanted.shape
+    return np.sqrt(np.square(values - wanted).sum() / max(np.square(wanted).sum(), 1e-30))
+
+
 def _packed(value):
     if isinstance(value, np.integer):
         return int(value)

@@ -36,7 +36,7 @@ from helpers.models import load_cnn
 from helpers.objectives import Channels, Margins, Mixed, WholeLayer
 from helpers.widgets.parts.digits import ink_of_strokes
 from tests.conftest import picture
-from tests.live import LIVE, answers, needed, written
+from tests.live import LIVE, answers, difference, needed, written
 
 CLOSE = 1e-4  # relative error where nothing ties
 AMPLITUDES, STEPS = {3: 0.5, 7: 0.5}, np.geomspace(3.16228, 0.0199526, 45)  # of the OIP lab
@@ -56,13 +56,6 @@ def shipped(cnn, tmp_path_factory):
 @pytest.fixture(scope="module")
 def digits():
     return load_digits("test")[0][:20]
-
-
-def difference(values, wanted):
-    """The root mean square of the difference, as a share of that of what is wanted."""
-    values, wanted = np.ravel(values).astype(float), np.ravel(wanted).astype(float)
-    assert values.shape == wanted.shape
-    return np.sqrt(np.square(values - wanted).sum() / max(np.square(wanted).sum(), 1e-30))
 
 
 def climbs(model, layer, maps, softened, seed=7, size=28):

@@ -33,28 +33,30 @@ function withoutWidth(nodes, { maps, wide }) {
   return made;
 }
 
-// The sum behind one node: {inputs, others, sum, bias, before, value}. `inputs` are the maps below that matter most,
-// each {map, share, patch, kernel, products}: what its kernel meets, the kernel, and both multiplied, of which `share`
-// is the sum. `others` are the rest together: {count, share}.
+// The sum behind one node: {patch, kernel, sum, bias, before, value, inputs, others, height, width, below}. `patch` is
+// what its kernel meets, both (height, width, maps below). `inputs` are the maps below that matter most, each {map, share,
+// patch, kernel, products}, of which `share` is the sum; `others` are the rest together: {count, share}.
 export function nodeOf(network, { image, layer, row, column, map }) {
   const place = stageNamed(network, layer), stage = network.stages[place];
   const sight = lookAt(network, image, ...network.input, place), at = sight.stages[place], { view } = network.memory;
   if (!(row >= 0 && row < at.rows && column >= 0 && column < at.columns && map >= 0 && map < stage.maps))
     throw new Error(`node (${row}, ${column}) of map ${map} does not exist: layer ${layer} has ${stage.maps} maps of ${at.rows} x ${at.columns} nodes`);
-  const maps = view(at.maps), kernels = view(stage.kernel), bias = view(stage.bias)[map];
-  const each = Array.from({ length: stage.ins }, (_, input) => {
-    const patch = new Float32Array(stage.height * stage.width), kernel = patch.slice();
-    for (let y = 0, n = 0; y < stage.height; y++)
-      for (let x = 0; x < stage.width; x++, n++) {
-        patch[n] = maps[((row + y) * at.across + column + x) * stage.wideIns + input];
-        kernel[n] = kernels[(n * stage.wideIns + input) * stage.wide + map];
-      }
-    const products = patch.map((value, n) => value * kernel[n]);
-    return { map: input, share: products.reduce((a, b) => a + b), patch, kernel, products };
-  });
+  const maps = view(at.maps), kernels = view(stage.kernel), bias = view(stage.bias)[map], { ins } = stage;
+  const patch = new Float32Array(stage.height * stage.width * ins), kernel = patch.slice();
+  for (let n = 0; n < patch.length; n++) {
+    const spot = Math.floor(n / ins), input = n % ins, y = Math.floor(spot / stage.width), x = spot % stage.width;
+    patch[n] = maps[((row + y) * at.across + column + x) * stage.wideIns + input];
+    kernel[n] = kernels[(spot * stage.wideIns + input) * stage.wide + map];
+  }
+  const each = Array.from({ length: ins }, (_, input) => shareOf(input, ...[patch, kernel].map((all) => all.filter((_, n) => n % ins === input))));
   const sum = each.reduce((total, { share }) => total + share, 0), before = sum + bias;
   const inputs = each.sort((a, b) => Math.abs(b.share) - Math.abs(a.share) || a.map - b.map).slice(0, SHOWN);
-  const others = { count: each.length - inputs.length, share: sum - inputs.reduce((total, { share }) => total + share, 0) };
-  return { height: stage.height, width: stage.width, below: place ? network.stages[place - 1].name : null, inputs, others,
-    sum, bias, before, value: Math.max(0, before) };
+  const others = { count: ins - inputs.length, share: sum - inputs.reduce((total, { share }) => total + share, 0) };
+  return { patch, kernel, sum, bias, before, value: Math.max(0, before), inputs, others, height: stage.height,
+    width: stage.width, below: place ? network.stages[place - 1].name : null };
+}
+
+function shareOf(map, patch, kernel) {
+  const products = patch.map((value, n) => value * kernel[n]);
+  return { map, share: products.reduce((a, b) => a + b), patch, kernel, products };
 }

@@ -18,7 +18,7 @@ const DEFAULTS = { octaves: 4, scale: 1.4, strength: 1, steps: 10, epsilon: 0.05
 // each color; with `rgb` (height x width x 3) each color is dreamt for itself, with one map for all or with a map each,
 // and so is `change`.
 export function* dream(network, { layer, maps, weights, luma, rgb, height, width, ...question }) {
-  const settings = settingsOf(question), sizes = octaveSizes(network, [height, width], settings);
+  const settings = dreamSettings(question), sizes = octaveSizes(network, [height, width], settings);
   const planes = rgb ? [0, 1, 2].map((color) => Float32Array.from({ length: height * width }, (_, n) => rgb[3 * n + color])) : [luma];
   const wanted = aimsOf(maps, weights, planes.length);
   const changes = planes.map(() => ({ values: new Float32Array(1), size: [1, 1] }));
@@ -35,7 +35,7 @@ export function* dream(network, { layer, maps, weights, luma, rgb, height, width
   }
 }
 
-export function settingsOf(question) {
+export function dreamSettings(question) {
   const named = Object.entries(question).filter(([name, value]) => name in DEFAULTS && value !== undefined);
   const settings = { ...DEFAULTS, ...Object.fromEntries(named) };
   for (const name of ["scale", "strength", "epsilon"]) settings[name] = short(settings[name]);

@@ -10,7 +10,7 @@ const LEAK = 0.05;  // what a negative node counts, so that no map is stuck wher
 const DEFAULTS = { seed: 0, amplitudes: AMPLITUDES, steps: 45, epsilon: 10 ** 0.5, cooled: 10 ** -1.7, leak: LEAK, softened: true };
 
 // The settings of a question with the lab's own where it names none. Numbers are as the Python lines write them.
-export function settingsOf(question) {
+export function oipSettings(question) {
   const known = Object.keys(DEFAULTS).filter((name) => question[name] !== undefined).map((name) => [name, question[name]]);
   const settings = { ...DEFAULTS, ...Object.fromEntries(known) };
   for (const name of ["epsilon", "cooled", "leak"]) settings[name] = short(settings[name]);
@@ -25,7 +25,7 @@ export const short = (number) => Number(number.toPrecision(6));
 // The climb of one map: {start, frames, values, value, image}. `values` are what was climbed at each frame, `value` is
 // the mean activation in the end.
 export function growOip(network, { layer, map, ...question }) {
-  const states = [...climbOf(network, layer, map, settingsOf(question))], frames = states.map(({ image }) => image);
+  const states = [...climbOf(network, layer, map, oipSettings(question))], frames = states.map(({ image }) => image);
   const image = frames.at(-1);
   return { start: frames[0], frames, values: Float32Array.from(states, ({ value }) => value), image,
     value: meanActivation(network, layer, map, image) };
@@ -33,7 +33,7 @@ export function growOip(network, { layer, map, ...question }) {
 
 // Only where the climb ends: {image, value}.
 export function growEnd(network, { layer, map, ...question }) {
-  const { image } = endOf(climbOf(network, layer, map, settingsOf(question)));
+  const { image } = endOf(climbOf(network, layer, map, oipSettings(question)));
   return { image, value: meanActivation(network, layer, map, image) };
 }
 

@@ -1,8 +1,8 @@
 // The lines of Python that make the same picture as a question to the engine, with `helpers` on the reader's machine.
 // They leave it in `images` (an OIP, several seeds, a zoo), `maps` and `classes` (a digit), `heat` (an attribution),
 // `changed` or `dream`.
-import { settingsOf as dreamSettingsOf } from "./dream.js";
-import { settingsOf as oipSettingsOf } from "./oip.js";
+import { dreamSettings } from "./dream.js";
+import { oipSettings } from "./oip.js";
 
 const HOMES = {
   activations: ["class_logits", "feature_extractor", "pre_activation_extractor"], ascent: ["climb", "soften"],
@@ -10,26 +10,28 @@ const HOMES = {
   "explain.attributions": ["deconvnet", "grad_cam", "gradient", "gradient_times_input", "guided_backpropagation",
     "integrated_gradients", "occlusion", "smooth_grad"],
   data: ["load_digits"], fluctuations: ["fluctuations"], geometry: ["any_size"], ink: ["digit_from_ink", "load_digit"],
-  models: ["load_cnn"], objectives: ["Channels", "Margins", "Mixed", "WholeLayer"], photos: ["load_photo"],
+  models: ["load_cnn"], objectives: ["Channels", "Margins", "Mixed", "WholeLayer"], photos: ["load_photo", "sample_photo"],
   "widgets.parts.digits": ["ink_of_strokes"],
 };
 const FUNCTIONS = { gradient: "gradient", "gradient x input": "gradient_times_input",
   "integrated gradients": "integrated_gradients", SmoothGrad: "smooth_grad", occlusion: "occlusion", "Grad-CAM": "grad_cam",
   deconvnet: "deconvnet", "guided backpropagation": "guided_backpropagation" };
 
-// A whole program as a list of lines. `network` is what the worker told when it was loaded. Where the digit or photo
-// comes from a file, the question names it as `file`; a test digit is named by its `number`.
-export function pythonLines(question, network) {
-  const lines = [`model = ${network.python}`, ...LINES[question.name](question, network)], text = lines.join("\n");
+// A whole program as a list of lines, for a question of this name. `network` is what the worker told when it was loaded.
+// Where the digit or photo comes from a file, the question names it as `file`. A digit may also be given by `strokes`, or
+// by the `number` of a test digit, and a photo by the name of a sample: flower, temple or portrait.
+export function pythonLines(name, question, network) {
+  const lines = [`model = ${network.python}`, ...LINES[name](question, network)], text = lines.join("\n");
   const homes = Object.entries(HOMES).map(([home, names]) => [home, names.filter((name) => new RegExp(`\\b${name}\\(|=${name}\\b`).test(text))]);
   const imports = homes.filter(([, names]) => names.length).map(([home, names]) => `from helpers.${home} import ${names.join(", ")}`).sort();
-  return [...(text.includes("np.") ? ["import numpy as np"] : []), ...imports, "", ...lines];
+  const abroad = [["matplotlib.cbook", "import matplotlib.cbook"], ["np", "import numpy as np"]].filter(([name]) => text.includes(`${name}.`));
+  return [...abroad.map(([, line]) => line), ...imports, "", ...lines];
 }
 
 const LINES = {
-  oip: (question, network) => climbLines(question, network, [question.map], [oipSettingsOf(question).seed]),
+  oip: (question, network) => climbLines(question, network, [question.map], [oipSettings(question).seed]),
   seeds: (question, network) => climbLines(question, network, [question.map], question.seeds),
-  zoo: (question, network) => climbLines(question, network, question.maps ?? "all", [oipSettingsOf(question).seed]),
+  zoo: (question, network) => climbLines(question, network, question.maps ?? "all", [oipSettings(question).seed]),
   digit: (question, network) => [...digitLines(question),
     ...network.layers.map(({ name }) => `${name.toLowerCase().replace(/\W/g, "_")} = feature_extractor(model, ${text(name)}).answers(digit)`),
     "classes = model.predict(digit, verbose=0)[0]"],
@@ -46,7 +48,7 @@ const text = (value) => JSON.stringify(value);  // Python reads such text alike
 const stepsOf = ({ steps }) => (steps == null ? "" : `, steps=${steps}`);
 
 function climbLines({ layer, ...question }, { input }, maps, seeds) {
-  const { amplitudes, steps, epsilon, cooled, leak, softened } = oipSettingsOf(question), [height, width] = input;
+  const { amplitudes, steps, epsilon, cooled, leak, softened } = oipSettings(question), [height, width] = input;
   const weights = Object.entries(amplitudes).filter(([, weight]) => weight > 0).map(([grid, weight]) => `${grid}: ${weight}`).join(", ");
   const size = Math.max(height, width) === 28 ? "" : `, size=${Math.max(height, width)}`;
   const start = `fluctuations(1, {${weights}}, seed=${seeds.length > 1 ? "seed" : seeds[0]}${size})`;
@@ -63,10 +65,10 @@ function climbLines({ layer, ...question }, { input }, maps, seeds) {
   ];
 }
 
-function digitLines({ strokes, file, number, gray }) {
+function digitLines({ strokes, file, number }) {
   if (strokes) return [`strokes = ${text(strokes)}`, "digit = digit_from_ink(ink_of_strokes(strokes))"];
-  if (file || gray) return [`digit = load_digit(${text(file ?? "photo.png")})`];
-  return ['images, labels = load_digits("test")', `digit = images[${number ?? 0}:${(number ?? 0) + 1}]`];
+  if (number == null) return [`digit = load_digit(${text(file ?? "digit.png")})`];
+  return ['images, labels = load_digits("test")', `digit = images[${number}:${number + 1}]`];
 }
 
 const answerLines = ({ target }) => (target == null ? ["answer = int(class_logits(model).answers(digit)[0].argmax())"] : []);
@@ -76,12 +78,19 @@ function wishLine({ target }) {
   return `wish = ${target == null ? `Mixed([${margin}], [-1])` : margin}`;
 }
 
-function dreamLines({ layer, maps, weights, rgb, file, height, ...question }) {
-  const { octaves, scale, strength, steps, epsilon, softened } = dreamSettingsOf(question), all = maps === "all";
+function photoLine({ photo = "flower", file, height }) {
+  if (!file && ["flower", "temple"].includes(photo)) return `photo = sample_photo(${text(photo)}, size=${height})`;
+  const portrait = !file && photo === "portrait";
+  const source = portrait ? 'matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)' : text(file ?? "photo.jpg");
+  return `photo = load_photo(${source}, size=${height})`;
+}
+
+function dreamLines({ layer, maps, weights, rgb, ...question }) {
+  const { octaves, scale, strength, steps, epsilon, softened } = dreamSettings(question), all = maps === "all";
   const one = (map) => (all ? "WholeLayer(features)" : `Channels(features, [${map}], leak=0.1)`);
   const rest = `${octaves}, ${scale}, step_sizes=step_sizes, strength=${strength}${softened ? ", precondition=soften" : ""})`;
   const lines = [
-    `photo = load_photo(${file ? `${text(file)}, ` : ""}size=${height})`,
+    photoLine(question),
     "trunk = any_size(model)",
     `features = ${all ? "feature_extractor" : "pre_activation_extractor"}(trunk, ${text(layer)})`,
     `step_sizes = np.full(${steps}, ${epsilon})`,
@@ -93,7 +102,7 @@ function dreamLines({ layer, maps, weights, rgb, file, height, ...question }) {
       "          for color, objective in enumerate(objectives)]",
       "*_, dream = (np.concatenate(planes, axis=-1) for planes in zip(*colors))"];
   }
-  const objective = all || (maps.length === 1 && !weights) ? one(maps)
+  const objective = all || (maps.length === 1 && (weights?.[0] ?? 1) === 1) ? one(maps)
     : `Mixed([${maps.map(one).join(", ")}], [${(weights ?? maps.map(() => 1)).join(", ")}])`;
   return [...lines, `objective = ${objective}`, `*_, dream = carve_octaves(objective, photo, ${rest}`];
 }

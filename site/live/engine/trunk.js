@@ -1,7 +1,9 @@
 // An image's way up through the stages of a network, and the way of slopes back down to the image.
 import { sightOf } from "./network.js";
 
-export const AWAKE = 1, POSITIVE = 2;  // what passes a ReLU on its way back, as in engine.c: a gradient asks for AWAKE
+// What passes a ReLU on its way back, as in engine.c: a gradient asks for AWAKE.
+export const AWAKE = 1;
+export const POSITIVE = 2;
 
 // Let the first `count` stages see an image; returns the sight, in which all that they leave lies.
 export function lookAt(network, image, height, width, count) {
