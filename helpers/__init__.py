@@ -31,8 +31,8 @@ compare       maps and networks held against one another, strokes of other hands
 gallery       textures without an edge, prints in ink (12)
 widgets       eight explorers that answer while one drags, one file each (00 to 10)
 
-Below all of it lies `base` (checks, faults, files, graph, interrupts); `experiments`, beside this package, holds the
-study of notebook 11.
+Below all of it lies `base` (checks, faults, files, graph, interrupts, own_maps); `experiments`, beside this package,
+holds the study of notebook 11.
 
 Images are float32 arrays of shape (n, height, width, channels): in *model space* each has mean 0 and
 deviation 1, in *pixel space* its values lie in 0..1.

@@ -14,6 +14,7 @@ import tensorflow as tf
 from helpers.base import checks
 from helpers.base.graph import bytes_per_image, call_of, image_of, maker_of, readers_of, refuse_channels_first
 from helpers.base.interrupts import held
+from helpers.base.own_maps import own_maps_of
 
 BATCH_BYTES = 64e6  # of the largest maps on the way: so many images are looked at together, whatever the network
 FAR_OUT = 1e3  # deviations: what an image in model space never holds
@@ -255,8 +256,15 @@ def _extractor(model, layer, find_output):
         extractor = Extractor(images, output)
         forward = lambda images: extractor(images)  # noqa: E731
         extractor.compiled_forward = held()(tf.function(forward, reduce_retracing=True, autograph=False))
+        extractor.own_maps = own_maps_of(extractor, _last_layer(output))
         known[find_output, layer] = extractor
     return known[find_output, layer]
+
+
+def _last_layer(output):
+    """The layer that gives an output, without its activation where that was left out."""
+    layer = maker_of(output)
+    return layer.twin() if isinstance(layer, _BeforeActivation) else layer
 
 
 def _after(model, call):
@@ -323,6 +331,7 @@ class _BeforeActivation(keras.layers.Layer):
         twin = object.__new__(type(layer))  # shares the variables: stays true when the model learns on
         twin.__dict__.update(layer.__dict__, activation=keras.activations.linear)
         self.compute = twin.call
+        self.twin = lambda: twin  # a function, so that Keras does not count its weights
 
     def call(self, images):
         return self.compute(images)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers.base import checks
+from helpers.base.own_maps import chosen
 
 NO_DATA = int | float | str | list | tuple | dict | range | np.generic | np.ndarray | type(None)
 
@@ -39,11 +40,14 @@ class Channels(namedtuple("Channels", "features indices leak")):
         return super().__new__(cls, features, indices, _weight(leak, "leak", least=0, most=1))
 
     def __call__(self, images):
-        activations = _answers(self.features, images)
-        _check_count(self.indices, activations, "map indices")
-        leaky = tf.maximum(activations, self.leak * activations)
-        means = tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank - 1)))  # (n, maps)
-        return tf.reduce_sum(means * tf.one_hot(self.indices, means.shape[-1]), axis=-1)
+        images = _checked_images(self.features, images)
+        _check_count(self.indices, images, "map indices")
+        if hasattr(self.features, "own_maps"):
+            own = self.features.own_maps(images, self.indices)  # (n, positions) or (n, height, width)
+        else:  # a model of the reader's own
+            own = chosen(tf.cast(self.features(images, training=False), tf.float32), self.indices)
+        leaky = tf.maximum(own, self.leak * own)
+        return tf.reduce_mean(leaky, axis=list(range(1, leaky.shape.rank)))
 
 
 class Neurons(namedtuple("Neurons", "features positions")):
@@ -244,7 +248,12 @@ def lp_norm(images, power=6):
 
 
 def _answers(features, images):
-    """What `features` says of the images, in single precision; images of another size than it sees are refused."""
+    """What `features` says of the images, in single precision."""
+    return tf.cast(features(_checked_images(features, images), training=False), tf.float32)
+
+
+def _checked_images(features, images):
+    """The images as a tensor, refused if the network sees another size."""
     checks.function(features, "features", "feature_extractor(model, layer)")
     images, seen = tf.convert_to_tensor(images), getattr(features, "input_shape", None)
     if isinstance(seen, tuple) and len(seen) == 4:
@@ -252,7 +261,7 @@ def _answers(features, images):
             raise ValueError(f"images have shape {tuple(images.shape)}; the network sees "
                              f"({', '.join('any' if size is None else str(size) for size in seen)})")
         images = tf.ensure_shape(images, seen)  # holds where a compiled step leaves the size open
-    return tf.cast(features(images, training=False), tf.float32)
+    return images
 
 
 def _check_count(chosen, activations, name):

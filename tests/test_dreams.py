@@ -168,13 +168,15 @@ def test_results_stay_within_pixel_space(one_map):
 
 
 def test_an_interrupt_leaves_the_pass_and_keeps_the_last_yield(one_map, monkeypatch):
-    climbs, climb = [], dreams.ascend
+    climbs, climb = [], dreams.last_images
 
     def interrupted(*arguments, **options):
         climbs.append(1)
-        return climb(*arguments, **options)._replace(stopped=len(climbs) == 3)
+        if len(climbs) == 3:
+            raise KeyboardInterrupt
+        return climb(*arguments, **options)
 
-    monkeypatch.setattr(dreams, "ascend", interrupted)
+    monkeypatch.setattr(dreams, "last_images", interrupted)
     seen = []
     with pytest.raises(KeyboardInterrupt):
         for photo in carve(one_map, photograph(), 9, STEPS):
@@ -325,8 +327,8 @@ def test_networks_that_cannot_dream_a_photo_are_refused_in_one_sentence(features
 
 
 def test_large_images_climb_in_smaller_batches(monkeypatch):
-    batches, climb = [], dreams.ascend
-    monkeypatch.setattr(dreams, "ascend", lambda objective, images, *rest, **options:
+    batches, climb = [], dreams.last_images
+    monkeypatch.setattr(dreams, "last_images", lambda objective, images, *rest, **options:
                         (batches.append(len(images)), climb(objective, images, *rest, **options))[1])  # fmt: skip
     features = pre_activation_extractor(other_network(112, 112, 3), "second")
     last(carve_tiles(same_map(features, 0), photograph(448, 448), 4, 1, STEPS, overlap=0))
