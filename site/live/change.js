@@ -81,7 +81,7 @@ export function mount({ stage, aside, below, root }, { state, network, engine, d
 
   const targets = [[-1, "nearest"], ...Array.from({ length: network.classes }, (_, n) => [n, String(n)])];
   const towards = network.classes <= 12 ? segments : list;
-  stage.append(make("p", { class: "caption" }, "For the digit drawn above."), towards(state, "towards", { label: "make it read", options: targets }).element, told.element,
+  stage.append(towards(state, "towards", { label: "make it read", options: targets }).element, told.element,
     make("div", { class: "three" }, before.element, change.element, after.element));
   aside.append(list(state, "method", { label: "which pixels decide", options: Object.keys(METHODS).map((name) => [name, name]) }).element,
     heat.element, explained);

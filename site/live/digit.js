@@ -86,7 +86,7 @@ function means({ nodes, maps }) {
 export function mount({ stage, aside, below }, { state, network, engine, digits }) {
   const told = sentence(), bars = classBars(network.classes), seen = canvasOf("the digit as the network sees it");
   const last = network.layers.at(-1), width = network.input[1];
-  let answer, photo, writing, loudest = [];
+  let answer, photo, writing, drawn, loudest = [];
 
   // ink in, answer out
 
@@ -94,7 +94,7 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
     stopWriting();
     photo = undefined;
     read({ strokes });
-    if (!drawing) state.set({ ink: strokes });
+    if (!drawing) state.set({ ink: (drawn = strokes) });
   });
   function read(question) {
     const empty = question.strokes && !question.strokes.length, asked = performance.now();
@@ -121,18 +121,18 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
   // the loudest maps, and what each would rather see
 
   const wishes = sheet("what the loudest maps would rather see", { edge: 76, label: (place) => `pattern of map ${loudest[place]}`,
-    caption: (place) => `map ${loudest[place]}`, choose: (place) => {
+    caption: (place) => `map ${loudest[place]}: ${short(loud[loudest[place]])}`, choose: (place) => {
       state.set({ layer: last.name, map: loudest[place], looked: `${last.name}/${loudest[place]}` });
     } });
-  let wished = "";
+  let wished = "", loud = [];
   const askWishes = settled(() => {
-    const loud = means(answer.layers[last.name]);
+    loud = means(answer.layers[last.name]);
     loudest = [...loud.keys()].sort((one, other) => loud[other] - loud[one]).slice(0, LOUDEST);
-    if (wished === loudest.join()) return;
+    if (wished === loudest.join()) return wishes.rename();
     wished = loudest.join();
     wishes.fill(loudest.length);
-    engine.ask("wishes", { layer: last.name, maps: loudest, seed: 0, softened: true }, {
-      part: ({ place, image }) => wishes.show(place, image, width, `activated ${short(loud[loudest[place]])} by your digit`),
+    return engine.ask("wishes", { layer: last.name, maps: loudest, seed: 0, softened: true }, {
+      part: ({ place, image }) => wishes.show(place, image, width, `mean activation ${short(loud[loudest[place]])} for your digit`),
       failed: (error) => told.tell(error, true) });
   }, 150);
 
@@ -154,13 +154,13 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
     const part = (now) => {
       const share = calm() ? 1 : Math.min(1, Math.max(0, (now - begin) / WRITING));
       let left = Math.max(1, Math.ceil(total * share));
-      const drawn = [];
+      const written = [];
       for (const stroke of strokes) {
-        if (left > 0) drawn.push(stroke.slice(0, left));
+        if (left > 0) written.push(stroke.slice(0, left));
         left -= stroke.length;
       }
-      board.show(drawn);
-      read({ strokes: drawn });
+      board.show(written);
+      read({ strokes: written });
       writing = share < 1 ? requestAnimationFrame(part) : undefined;
     };
     part(begin);
@@ -181,7 +181,7 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
       const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
       const gray = Float32Array.from({ length: data.length / 4 }, (_, n) => (0.299 * data[4 * n] + 0.587 * data[4 * n + 1] + 0.114 * data[4 * n + 2]) / 255);
       photo = { gray, height: canvas.height, width: canvas.width, file: file.name };
-      state.set({ ink: [] });
+      state.set({ ink: (drawn = []) });
       board.show([]);
       read(photo);
     } catch {
@@ -190,10 +190,19 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
   }
   const samples = make("div", { class: "samples", role: "group", "aria-label": "sample digits", "data-control": "samples" },
     ...Array.from({ length: 10 }, (_, digit) => make("button", { type: "button", "aria-label": `sample digit ${digit}`,
-      onclick: () => { state.set({ sample: digit, ink: [] }); write(digit); } }, String(digit))));
+      onclick: () => {
+        if (state.values.sample === digit) write(digit);
+        state.set({ sample: digit, ink: [] });
+      } }, String(digit))));
 
   stage.append(board.element, make("div", { class: "actions" },
-    button("clear", () => { stopWriting(); board.show([]); photo = undefined; told.tell("Draw one digit, large, with finger, pen or mouse."); }, { name: "clear" }),
+    button("clear", () => {
+      stopWriting();
+      photo = undefined;
+      board.show([]);
+      read({ strokes: [] });
+      state.set({ ink: (drawn = []) });
+    }, { name: "clear" }),
     button("undo", () => { stopWriting(); board.undo(); }, { name: "undo", hint: "Take the last stroke back." }),
     opener("photo of a digit", open, "photo")),
   samples);
@@ -204,7 +213,15 @@ export function mount({ stage, aside, below }, { state, network, engine, digits 
     make("div", { class: "layers" }, ...sheets.map(({ element }) => element)), detail.element);
 
   state.on("looked", mark);
-  state.on("ink", () => { if (state.values.ink.length) { board.show(state.values.ink); read({ strokes: state.values.ink }); } });
+  state.on(["ink", "sample"], (changed) => {
+    const { ink, sample } = state.values;
+    if (ink === drawn) return;
+    if (ink.length) {
+      stopWriting();
+      board.show(ink);
+      read({ strokes: ink });
+    } else if (changed.includes("sample")) write(sample);
+  });
   mark();
   const { ink, sample } = state.values;
   if (ink.length) {

@@ -4,7 +4,7 @@ import { mount as change } from "./change.js";
 import { mount as digit } from "./digit.js";
 import { copy, make } from "./dom.js";
 import { mount as dream } from "./dream.js";
-import { pythonLines as pythonOf } from "./engine/python.js";
+import { pythonLines } from "./engine/python.js";
 import { networkOf, topic } from "./network.js";
 import { amplitudesOf, mount as oip } from "./oip.js";
 import { State } from "./state.js";
@@ -31,8 +31,14 @@ function placesOf(root) {
 function hide() {
   const { hide: hidden, only } = state.values;
   document.querySelectorAll("[data-control]").forEach((one) => one.classList.toggle("hidden", hidden.includes(one.dataset.control)));
-  Object.keys(VIEWS).forEach((name) => document.getElementById(name).classList.toggle("hidden", Boolean(only) && only !== name));
+  Object.keys(VIEWS).forEach((name) => document.getElementById(name)?.classList.toggle("hidden", Boolean(only) && only !== name));
   document.body.classList.toggle("alone", Boolean(only));
+}
+
+// The explorer in the middle of the window.
+function seenNow() {
+  const middle = window.innerHeight / 2, boxes = Object.keys(VIEWS).map((name) => [name, document.getElementById(name)?.getBoundingClientRect()]);
+  return boxes.find(([, box]) => box?.height && box.bottom > middle)?.[0] ?? "oip";
 }
 
 function themes() {
@@ -53,7 +59,11 @@ async function start() {
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themes);
   document.querySelector("#theme").addEventListener("click", () => state.set({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" }));
   const link = document.querySelector("#link");
-  link.addEventListener("click", () => copy(link, window.location.href.split("#")[0] + state.link()));
+  link.addEventListener("click", () => {
+    const at = seenNow();
+    state.values.at = at === "oip" ? "" : at;
+    copy(link, window.location.href.split("#")[0] + state.link());
+  });
   const network = networkOf(await engine.load()), digits = topic();
   greet(network);
   const zoo = zooOf(engine, () => {
@@ -61,7 +71,7 @@ async function start() {
     return { layer: network.layerOf(layer).name, seed, steps, epsilon, softened, amplitudes: amplitudesOf(state.values) };
   });
   if (!state.values.layer) state.set({ layer: network.layerOf("").name });
-  const shared = { state, network, engine, digits, zoo, pythonOf: (question) => pythonOf(question, network), source };
+  const shared = { state, network, engine, digits, zoo, pythonOf: ({ name, ...question }) => pythonLines(name, question, network), source };
   for (const [name, mount] of Object.entries(VIEWS)) {
     const root = document.getElementById(name);
     if ((name === "digit" || name === "change") && !network.readsDigits) root.remove();
@@ -70,6 +80,8 @@ async function start() {
   hide();
   state.on(["hide", "only"], hide);
   document.body.classList.add("ready");
+  const wanted = state.values.at || window.location.hash.slice(1);
+  if (wanted in VIEWS) document.getElementById(wanted)?.scrollIntoView();
 }
 
 start().catch((error) => {

@@ -62,9 +62,8 @@ export function node({ state, network, engine }) {
     const tones = [between(...range(all("patch"))), signed(largest(all("kernel"))), signed(Math.max(largest(all("products")), 1e-9))];
     const shown = inputs.slice(0, MOST), rest = inputs.slice(MOST);
     const lines = shown.map((one) => make("div", { class: "equation" },
-      make("span", { class: "caption" }, below ? `map ${one.map} of ${network.wordsOf(below)}` : "the digit"),
-      table(one.patch, width, tones[0]), "×", table(one.kernel, width, tones[1]), "=", table(one.products, width, tones[2]),
-      make("b", {}, `${one.share < 0 ? "−" : "+"}${short(Math.abs(one.share))}`)));
+      make("p", {}, below ? `map ${one.map} of ${network.wordsOf(below)} ` : "the digit ", make("b", {}, `${one.share < 0 ? "−" : "+"}${short(Math.abs(one.share))}`)),
+      table(one.patch, width, tones[0]), "×", table(one.kernel, width, tones[1]), "=", table(one.products, width, tones[2])));
     const left = others.count + rest.length, share = rest.reduce((all, one) => all + one.share, others.share);
     sum.replaceChildren(...lines, ...(left ? [make("p", { class: "caption" }, `The other ${left} maps below add ${short(share)}.`)] : []));
   }

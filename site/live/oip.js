@@ -12,7 +12,7 @@ const MOST_SEED = 999;
 const SETTINGS = ["layer", "map", "seed", "steps", "epsilon", "softened", "scale3", "scale7", "scale14"];
 const TRY = { softened: true, steps: 45, epsilon: 10 ** 0.5, scale3: 0.5, scale7: 0.5, scale14: 0 };
 
-export const short = (value) => (Math.abs(value) >= 0.01 || value === 0 ? value.toPrecision(3) : value.toFixed(3));
+export const short = (value) => (Math.abs(value) >= 0.01 || value === 0 ? value.toPrecision(3) : value.toFixed(3)).replace("-", "−");
 export const amplitudesOf = ({ scale3, scale7, scale14 }) => ({ 3: scale3, 7: scale7, 14: scale14 });
 
 export function questionOf(values) {
@@ -37,6 +37,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
     "data-control": "strip" }, strip, curve, mark);
   const step = make("p", { class: "caption" });
   let made, shown = 0, playing;
+  picture.style.aspectRatio = `${width} / ${network.input[0]}`;
 
   const placeOf = (number) => (0.5 + (STRIP - 1) * (number / (made.frames.length - 1)) ** (1 / BEND)) / STRIP;
   const stepAt = (place) => {
@@ -161,7 +162,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
 
   // controls
 
-  const word = (n) => (n === layers.length - 1 ? "whole shapes" : n === 0 ? "edges" : "strokes and bends");
+  const word = (n) => (n === layers.length - 1 ? "whole shapes" : n === 0 ? "edges" : "strokes");
   const options = layers.map(({ name }, n) => [name, `layer ${n + 1}`, word(n)]);
   const chooseLayer = layers.length <= 4 ? segments(state, "layer", { label: "layer", options })
     : list(state, "layer", { label: "layer", options: options.map(([name, first, second]) => [name, `${first} · ${second}`]) });
@@ -191,7 +192,7 @@ export function mount({ stage, rail, controls, below }, { state, network, engine
       make("div", { class: "actions" }, picturePng, share)),
     lines.element);
   stage.append(chips(state, "presets", presets).element, told.element, picture, scrub, step);
-  rail.append(make("h3", {}, "other random starts"), seeds.element);
+  rail.append(make("h3", {}, "other seeds"), seeds.element);
   below.append(make("h3", {}, "all maps of the layer"), zooTold, sheetOfMaps.element);
 
   const again = () => {

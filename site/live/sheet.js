@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { canvasOf, paint } from "./pictures.js";
 
-// Returns { element, fill(names), show(place, values, width, note, tone), mark(places) }. `choose(place)` is called for a
+// Returns { element, fill(names), show(place, values, width, note, tone), mark(places), rename() }. `choose(place)` is called for a
 // click or the Enter key, `label(place)` names a picture for those who do not see it.
 export function sheet(title, { choose, label, caption = () => "", edge = 52 }) {
   const element = make("div", { class: "sheet", role: "group", "aria-label": title });
@@ -50,6 +50,9 @@ export function sheet(title, { choose, label, caption = () => "", edge = 52 }) {
       button.title = note ? `${label(place)}: ${note}` : label(place);
       button.setAttribute("aria-label", button.title);
       words.textContent = caption(place);
+    },
+    rename() {
+      cells.forEach(({ words }, place) => { words.textContent = caption(place); });
     },
     mark(places) {
       cells.forEach(({ button }, place) => button.setAttribute("aria-pressed", String(places.includes(place))));

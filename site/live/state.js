@@ -55,6 +55,7 @@ export function ink() {
 export const PROPERTIES = {
   only: choice("", ["", "oip", "digit", "change", "dream"]),
   hide: names([]),
+  at: choice("", ["", "oip", "digit", "change", "dream"]), // the explorer that a link opens
   theme: choice("", ["", "light", "dark"]),
   // the OIP lab; an empty layer is the last convolutional one
   layer: text(""),
@@ -125,11 +126,13 @@ export class State {
       const hash = this.link();
       if (hash !== page.location.hash) page.history.replaceState(null, "", hash || page.location.pathname + page.location.search);
     };
-    this.read(page.location.hash);
+    if (page.location.hash.includes("=")) this.read(page.location.hash);
     this.on("*", () => {  // browsers allow few changes of the address a second
       clearTimeout(waiting);
       waiting = setTimeout(write, 250);
     });
-    page.addEventListener("hashchange", () => this.read(page.location.hash));
+    page.addEventListener("hashchange", () => {
+      if (page.location.hash.includes("=") || !page.location.hash) this.read(page.location.hash);
+    });  // others, such as #digit, name a place on the page
   }
 }
