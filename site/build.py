@@ -17,9 +17,10 @@ SOURCES = "*.html", "*.css", "*.js", "engine/*.js", "engine/*.wasm"  # what a re
 
 def build_live(build=BUILD):
     """Write the live page with the shipped network, as a folder and as one file."""
-    from helpers.models import load_cnn
     from pack import LIVE, one_file, photos
     from weights import network_bytes
+
+    from helpers.models import load_cnn
 
     network = network_bytes(load_cnn())
     folder = build / "live"

@@ -19,7 +19,8 @@ LIVE = HERE / "live"
 PHOTOS = {"flower": "flower", "temple": "temple"}  # of `photos.sample_photo`
 PHOTO_EDGE, QUALITY = 560, 88
 IMPORT = re.compile(r'^import (?:\* as (?P<whole>\w+)|\{(?P<names>[^}]+)\}) from "(?P<path>\.[^"]+)";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?P<kind>async function|function\*|function|const|let|class) ?(?P<name>\w+)", re.MULTILINE)
+EXPORT = re.compile(
+    r"^export (?P<kind>async function|function\*|function|const|let|class) ?(?P<name>\w+)", re.MULTILINE)  # fmt: skip
 
 
 def pack(model_path, target):
@@ -28,8 +29,9 @@ def pack(model_path, target):
     The page holds everything, and sends nothing anywhere. ValueError, naming the layer, for a network that the page
     cannot run; see `weights.network_bytes` for what it can.
     """
-    from helpers.models import SHIPPED, load_cnn
     from weights import network_bytes
+
+    from helpers.models import SHIPPED, load_cnn
 
     shipped = Path(model_path).resolve() == SHIPPED.resolve()
     python = "load_cnn()" if shipped else f"load_cnn({Path(model_path).name!r})"
@@ -62,8 +64,9 @@ def photos():
 
     import matplotlib.cbook
     import numpy as np
-    from helpers.photos import load_photo, sample_photo
     from PIL import Image
+
+    from helpers.photos import load_photo, sample_photo
 
     pictures = {name: sample_photo(sample, PHOTO_EDGE) for name, sample in PHOTOS.items()}
     pictures["portrait"] = load_photo(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False), PHOTO_EDGE)
